@@ -1,0 +1,53 @@
+# make lab · make test · make build [NB=03] · make bench · make test-browser · make lint
+# Each sets up .venv by itself when it is missing or out of date.
+.DELETE_ON_ERROR:
+.PHONY: lab test test-browser build record bench lint help
+
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+ifdef PIP_FIND_LINKS
+export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
+endif
+INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) -c constraints.txt
+
+help:
+	@sed -n '1,2s/^# //p' Makefile
+
+.venv/ready: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"The course needs Python 3.11 or newer, found {v[0]}.{v[1]}. If a newer one is installed: make PYTHON=python3.12 …")'
+	@echo "Setting up .venv: about a minute and 1.3 GB (more where PyTorch comes with CUDA) …"
+	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
+	$(INSTALL) -e '.[lab,test]'
+	@mkdir -p .venv/share/jupyter/lab/settings  # no pop-up that asks for news from the network
+	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
+	  > .venv/share/jupyter/lab/settings/overrides.json
+	@touch $@
+
+.venv/ready-%: .venv/ready
+	$(INSTALL) -e '.[$*]'
+	@touch $@
+
+lab: .venv/ready
+	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(LAB_ARGS)
+
+test: .venv/ready
+	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks/*.ipynb
+
+test-browser: .venv/ready-browser
+	$(BIN)/python -m pytest tests/browser
+
+build: .venv/ready
+	$(BIN)/python -m course_utils.authoring.build $(NB)
+	$(BIN)/python -m course_utils.authoring.claims_table
+
+record: .venv/ready
+	$(BIN)/python -m course_utils.experiment $(EXP) $(ARGS)
+
+bench: .venv/ready-bench .venv/ready-browser
+	$(BIN)/python -m benchmarks
+
+lint: .venv/ready
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check

@@ -1,0 +1,440 @@
+"""Run a grid of cells in parallel, record it so that nothing is lost, and read it with confidence intervals.
+
+An experiment is a script, `notebooks/experiments/NAME.py`, that declares three names:
+
+    grid = {"batch_size": [16, 64], "lr": [0.1], "seed": range(5)}    # every combination is a cell
+    columns = ["step", "valid_accuracy"]                              # what `run` returns
+
+    def run(batch_size, lr, seed):
+        return {"step": 100, "valid_accuracy": 0.9}                   # or a list of rows, one per evaluation
+
+`grid` may also be a list of cells, each a dict. A row may have a `status` of its own, such as "diverged", and
+may leave columns out. A fourth name, `jobs = 1`, is for cells that need the machine to themselves, as to be
+timed. What the script imports must be installed where it runs, and of its own files it can use none.
+
+`python -m course_utils.experiment NAME` runs the cells that `notebooks/results/NAME.csv` lacks, one torch
+thread each, and appends a cell's rows as soon as it is done. It may be killed at any moment and called again.
+A cell that raises becomes a row with status "failed: …"; to retry it, delete that line and call again.
+
+A file goes on only with what it began with: the grid, the function (the script without comments, docstrings
+and `grid`), the package (likewise the modules of course_utils that the script imports, and those that they
+import), the device, and the versions of Python, torch and NumPy. It looks at no other library and no data.
+"""
+
+import argparse
+import ast
+import contextlib
+import csv
+import datetime
+import functools
+import hashlib
+import io
+import itertools
+import os
+import platform
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import filelock
+import joblib
+import numpy as np
+import pandas as pd
+from scipy.special import stdtrit
+from tqdm import tqdm
+
+PACKAGE = Path(__file__).parent
+EXACT_FLOATS = {"float_precision": "round_trip"} if pd.__version__ < "3.1" else {}  # the default since 3.1
+IDENTITY = ("grid", "function", "package", "device", "python", "torch", "numpy")
+
+
+class Refusal(ValueError):
+    """What was asked for cannot run, or would spoil a recording; the message names the way out."""
+
+
+# ---- the script
+
+
+class Experiment(NamedTuple):
+    """A script as read: its text, its cells (the arguments of `run`) and all columns of the file it fills."""
+
+    name: str
+    source: str
+    cells: list[dict]
+    columns: list[str]
+    jobs: int
+
+
+@functools.cache
+def _names(source: str) -> dict:
+    """Return what the script defines; cached, so that a worker runs its top level once, not once a cell."""
+    names = {"__name__": "experiment"}
+    exec(compile(source, "experiment", "exec"), names)
+    return names
+
+
+def load(script: Path) -> Experiment:
+    """Return the experiment that the file `script` declares; raise Refusal where it could not run."""
+    source = script.read_text(encoding="utf-8")
+    names = _names(source)
+    if missing := {"grid", "columns", "run"} - names.keys():
+        raise Refusal(f"{script.name} must define grid, columns and run; it lacks {', '.join(missing)}")
+    cells = _cells(names["grid"])
+    columns = [*cells[0], *names["columns"], "status", "cell_seconds", "rows_left"]
+    if len(set(columns)) < len(columns):
+        raise Refusal(f"{script.name}: the columns must have distinct names, got {', '.join(columns)}")
+    return Experiment(script.stem, source, cells, columns, names.get("jobs", joblib.cpu_count()))
+
+
+def _cells(grid: Mapping | list[dict]) -> list[dict]:
+    if isinstance(grid, Mapping):
+        grid = [dict(zip(grid, values, strict=True)) for values in itertools.product(*grid.values())]
+    cells = [{name: _plain(value) for name, value in cell.items()} for cell in grid]
+    if len({tuple(cell) for cell in cells}) != 1:
+        raise Refusal("the grid must have a cell, and all its cells the same names in the same order")
+    if len({_key(cell) for cell in cells}) < len(cells):
+        raise Refusal("the grid has the same cell twice; give repetitions a seed each")
+    return cells
+
+
+def _key(cell: dict) -> tuple[str, ...]:
+    """Return the cell's values as the CSV spells them."""
+    return tuple("" if value is None else str(value) for value in cell.values())
+
+
+def _plain(value):
+    value = value.item() if hasattr(value, "item") else value
+    if not isinstance(value, bool | int | float | str | None):
+        raise TypeError(f"grid and rows hold numbers, strings and None; got {value!r}, convert it")
+    return value
+
+
+# ---- what a recording is bound to
+
+
+def fingerprint(experiment: Experiment) -> dict[str, str]:
+    """Return digests of the `grid`, the `function` and the `package`; see the module for what they cover."""
+    tree = ast.parse(experiment.source)
+    tree.body = [node for node in tree.body if not ast.unparse(node).startswith(("grid = ", "grid: "))]
+    function = _code(tree)
+    package = [code for _, code in sorted(_package_code(function, {}).items())]
+    grid = sorted(repr(sorted(cell.items())) for cell in experiment.cells)
+    return {"grid": _digest(grid), "function": _digest([function]), "package": _digest(package)}
+
+
+def _code(tree: ast.AST) -> str:
+    """Return the program without comments and docstrings, one statement a line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Module | ast.FunctionDef | ast.ClassDef) and ast.get_docstring(node):
+            del node.body[0]
+    return ast.unparse(tree)
+
+
+def _package_code(code: str, found: dict[str, str]) -> dict[str, str]:
+    """Add to `found` the code of the modules of this package that `code` imports, and that they import."""
+    for line in re.findall(rf"^ *(?:from|import) {PACKAGE.name}\b.*", code, re.MULTILINE):
+        for word in re.findall(r"\w+", line):
+            path = PACKAGE / f"{word}.py"
+            if path.exists() and word not in found:
+                found[word] = _code(ast.parse(path.read_text(encoding="utf-8")))
+                _package_code(found[word], found)
+    return found
+
+
+def _digest(texts: list[str]) -> str:
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()[:12]
+
+
+def machine() -> dict[str, str]:
+    """Return what a header says of this machine: the device, the number of cores, and the versions."""
+    import torch  # not above: workers import this module, and a script may do without torch
+
+    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    return {
+        "device": " with ".join([_cpu_name(), *gpu]),
+        "cores": f"{joblib.cpu_count()}, one thread a job",
+        "python": ".".join(platform.python_version_tuple()[:2]),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+    }
+
+
+def _cpu_name() -> str:
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(": ")[2]
+    return platform.processor() or platform.machine()
+
+
+def _commit(script: Path) -> str:
+    """Return the commit, with "+dirty" where the script or the package differs from it."""
+
+    def git(*arguments):
+        command = ["git", "--no-optional-locks", *arguments]
+        return subprocess.run(command, cwd=script.parent, capture_output=True, text=True).stdout.strip()
+
+    changed = git("status", "--porcelain", "--", script.name, f":(top){PACKAGE.name}")
+    return (git("rev-parse", "--short=10", "HEAD") or "unknown") + "+dirty" * bool(changed)
+
+
+# ---- the file
+
+
+class Recording(NamedTuple):
+    """The whole cells of a file: its header, its CSV from the line of columns on, and the byte it ends at."""
+
+    provenance: dict[str, str]
+    text: bytes
+    end: int
+
+
+def _parse(path: Path) -> Recording:
+    """Return the recording up to its last whole cell, without what a kill may have left behind that."""
+    data = path.read_bytes()
+    header = list(itertools.takewhile(lambda line: line.startswith(b"# "), io.BytesIO(data)))
+    text = data[sum(map(len, header)) :]
+    # A cell's last line ends in rows_left = 0; an odd number of quotes up to there means: inside a string.
+    ends = [match.end() for match in re.finditer(rb",(rows_left|0)\r?\n", text)]
+    text = next((text[:end] for end in reversed(ends) if text.count(b'"', 0, end) % 2 == 0), b"")
+    if not header or not text:
+        raise Refusal(f"{path} is no recording; move it away")
+    provenance = dict(line.decode()[2:].strip().partition(": ")[::2] for line in header)
+    return Recording(provenance, text, sum(map(len, header)) + len(text))
+
+
+def _create(path: Path, header: dict[str, str], columns: list[str]) -> None:
+    """Write the header: the file is there with all of it, or not at all."""
+    lines = [f"# {key}: {' '.join(value.split())}" for key, value in header.items()]
+    unfinished = path.with_name(f"{path.name}.tmp")
+    with open(unfinished, "wb", buffering=0) as file:
+        _append(file, "\n".join([*lines, ",".join(columns), ""]))
+    os.replace(unfinished, path)
+
+
+def _append(file: io.FileIO, lines: str) -> None:
+    """Put lines on the disk, with one write; when this returns they are there to stay."""
+    data = lines.encode()
+    if file.write(data) < len(data):
+        raise OSError(f"{file.name}: only a part fitted on the disk; make room and call again")
+    os.fsync(file.fileno())
+
+
+def _check_same(path: Path, was: dict[str, str], now: dict[str, str]) -> None:
+    changed = [f"{key} (was {was.get(key)}, is {now[key]})" for key in IDENTITY if was.get(key) != now[key]]
+    if changed:
+        raise Refusal(
+            f"{path} was recorded with another {' and another '.join(changed)}; its rows and new ones do not "
+            "belong in one file. Move it away to record afresh, or give --machine LABEL to record beside it."
+        )
+
+
+@contextlib.contextmanager
+def _sole_recorder(out: Path):
+    """Hold a lock that the system drops when this process ends, however it ends."""
+    try:
+        with filelock.FileLock(f"{out}.lock", timeout=0):
+            yield
+    except filelock.Timeout:
+        raise Refusal(f"{out} is being recorded by another process; wait, or give --machine LABEL") from None
+
+
+# ---- recording
+
+
+def record(
+    script: Path, out: Path, *, jobs: int | None = None, dask: str | None = None, command: str = "record"
+) -> None:
+    """Run the cells of `script` that `out` lacks, `jobs` at a time or on a Dask cluster; append their rows.
+
+    Raises Refusal where `out` began with something else (see the module) or is being recorded just now.
+    """
+    experiment = load(script)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with _sole_recorder(out), _workers(jobs or experiment.jobs, dask) as (backend, header):
+        date = f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M} UTC"
+        header |= {"date": date, "commit": _commit(script), "command": command, **fingerprint(experiment)}
+        if not out.exists():
+            _create(out, header, experiment.columns)
+        recording = _parse(out)
+        _check_same(out, recording.provenance, header)
+        with open(out, "ab", buffering=0) as file, joblib.parallel_config(**backend):
+            file.truncate(recording.end)
+            _run(experiment, _missing(experiment.cells, recording), file)
+
+
+@contextlib.contextmanager
+def _workers(jobs: int, dask: str | None):
+    """Yield joblib's settings and what the header says of the machines; each must have this package."""
+    if dask is None:
+        import torch
+
+        torch.set_num_threads(1)  # for a single job, which runs in this process
+        jobs = joblib.effective_n_jobs(jobs)
+        yield {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}, machine() | {"jobs": str(jobs)}
+        return
+    from dask.distributed import Client
+
+    with Client(dask) as client:
+        machines = list(client.run(machine).values())
+        header = {key: " / ".join(sorted({each[key] for each in machines})) for key in machines[0]}
+        yield (
+            {"backend": "dask", "client": client, "n_jobs": -1},
+            header | {"jobs": f"{len(machines)} on Dask"},
+        )
+
+
+def _missing(cells: list[dict], recording: Recording) -> list[dict]:
+    lines = csv.reader(io.StringIO(recording.text.decode(), newline=""))
+    done = {tuple(line[: len(cells[0])]) for line in lines}
+    return [cell for cell in cells if _key(cell) not in done]
+
+
+def _run(experiment: Experiment, cells: list[dict], file: io.FileIO) -> None:
+    """Append each cell when it finishes, in any order; a task carries the script's text to where it runs."""
+    tasks = (joblib.delayed(run_cell)(experiment.source, cell, experiment.columns) for cell in cells)
+    finished = joblib.Parallel(return_as="generator_unordered", batch_size=1)(tasks)
+    total = len(experiment.cells)
+    progress = tqdm(finished, experiment.name, total, initial=total - len(cells), unit="cell")
+    for lines in progress:
+        _append(file, lines)
+        if "failed: " in lines:
+            progress.write(lines.strip(), sys.stderr)
+
+
+def run_cell(source: str, cell: dict, columns: list[str]) -> str:
+    """Return the CSV lines of one cell; an exception becomes a line whose status tells it."""
+    start = time.perf_counter()
+    try:
+        returned = _names(source)["run"](**cell)
+        rows = [returned] if isinstance(returned, Mapping) else list(returned)
+        return _lines(cell, rows, columns, time.perf_counter() - start)
+    except Exception as error:
+        status = " ".join(f"failed: {type(error).__name__}: {error}".split())
+        return _lines(cell, [{"status": status}], columns, time.perf_counter() - start)
+
+
+def _lines(cell: dict, rows: list[Mapping], columns: list[str], seconds: float) -> str:
+    """Return CSV lines; their last number counts down to 0, by which a cell is known to be whole."""
+    if not rows:
+        raise ValueError("run returned no row")
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    for rows_left, row in zip(reversed(range(len(rows))), rows, strict=True):
+        if unknown := row.keys() - set(columns[len(cell) : -2]):
+            raise ValueError(f"run returned {', '.join(sorted(unknown))}; declare it in columns")
+        plain = {name: _plain(value) for name, value in row.items()}
+        counted = {"cell_seconds": round(seconds, 3), "rows_left": rows_left}
+        writer.writerow({**cell, "status": "ok", **plain, **counted})
+    return text.getvalue()
+
+
+# ---- reading
+
+
+class Interval(NamedTuple):
+    """A mean, the half-width of its 95 % t-interval (NaN below n = 2), and how many values are left out."""
+
+    mean: float
+    half_width: float
+    n: int
+    left_out: int
+
+
+def read_results(path: Path | str) -> pd.DataFrame:
+    """Return a recording's rows, one line each, with its header as a dict in `.attrs["provenance"]`."""
+    recording = _parse(Path(path))
+    options = {"keep_default_na": False, "na_values": ["", "nan"], **EXACT_FLOATS}
+    frame = pd.read_csv(io.BytesIO(recording.text), **options).drop(columns="rows_left")
+    frame.attrs["provenance"] = recording.provenance
+    return frame
+
+
+def summarize(frame: pd.DataFrame, *, by: list[str], value: str, over: str = "seed") -> pd.DataFrame:
+    """Return the fields of Interval for the column `value`, one line for each group of `by`.
+
+    Rows whose status is not "ok" are left out and counted; where they lack a value of `by`, on a line of
+    their own with n = 0. Raises ValueError where a group has a seed twice.
+    """
+    lines = []
+    for key, group in frame.groupby(by, dropna=False):
+        interval = _interval(_values(group, value, over), total=len(group))
+        lines.append(dict(zip(by, key, strict=True)) | interval._asdict())
+    return pd.DataFrame(lines)
+
+
+def paired_difference(
+    frame: pd.DataFrame, column: str, first, second, *, value: str, over: str = "seed"
+) -> Interval:
+    """Return the Interval of `value` where `column` is `first` minus where it is `second`, over shared seeds.
+
+    What two runs with one seed have in common cancels out, so it is narrower than the two means suggest.
+    """
+    sides = frame[frame[column].isin([first, second])]
+    ours, theirs = (_values(sides[sides[column] == side], value, over) for side in (first, second))
+    shared = ours.index.intersection(theirs.index)
+    if shared.empty:
+        raise ValueError(f"no {over} has a {value} for both {column}={first} and {column}={second}")
+    return _interval(ours[shared] - theirs[shared], total=sides[over].nunique())
+
+
+def _values(rows: pd.DataFrame, value: str, over: str) -> pd.Series:
+    values = rows[rows["status"] == "ok"].set_index(over)[value].astype(float)
+    if not values.index.is_unique:
+        twice = values.index[values.index.duplicated()][0]
+        raise ValueError(f"{over}={twice} occurs twice; select or group by what tells its rows apart")
+    return values
+
+
+def _interval(values: pd.Series, *, total: int) -> Interval:
+    n = len(values)
+    half_width = stdtrit(n - 1, 0.975) * values.sem(skipna=False)
+    return Interval(float(values.mean(skipna=False)), float(half_width), n, total - n)
+
+
+# ---- the command
+
+
+def main() -> None:
+    """Record the experiment that the command line names."""
+    parser = argparse.ArgumentParser(prog="python -m course_utils.experiment")
+    parser.add_argument("name", help="of a script in notebooks/experiments, without .py")
+    parser.add_argument(
+        "--jobs", type=int, help="cells at a time; default: one a core, or what the script says"
+    )
+    parser.add_argument(
+        "--dask", metavar="ADDRESS", help="scheduler of a cluster (needs dask and distributed)"
+    )
+    parser.add_argument("--machine", metavar="LABEL", help="record into NAME.LABEL.csv, not NAME.csv")
+    parser.add_argument("--out", metavar="FILE", type=Path, help="record into this file")
+    chosen = parser.parse_args()
+    stem = f"{chosen.name}.{chosen.machine}" if chosen.machine else chosen.name
+    out = chosen.out or Path("notebooks/results", f"{stem}.csv")
+    options = [f" --{key} {vars(chosen)[key]}" for key in ("jobs", "machine") if vars(chosen)[key]]
+    command = "".join([parser.prog, " ", chosen.name, *options, " --dask …" * bool(chosen.dask)])
+    try:
+        record(_find(chosen.name), out, jobs=chosen.jobs, dask=chosen.dask, command=command)
+    except Refusal as refusal:
+        sys.exit(f"{parser.prog}: {refusal}")
+    except KeyboardInterrupt:
+        sys.exit("stopped; the same command goes on from here")
+    print(out)
+
+
+def _find(name: str) -> Path:
+    folder = Path("notebooks/experiments")
+    if not (script := folder / f"{name}.py").exists():
+        there = ", ".join(sorted(path.stem for path in folder.glob("*.py"))) or "none"
+        raise Refusal(f"no {script} here; call this in the course's folder, for one of: {there}")
+    return script
+
+
+if __name__ == "__main__":
+    # Not as __main__, so that workers import run_cell instead of being sent it, and what it caches lasts.
+    from course_utils.experiment import main
+
+    main()

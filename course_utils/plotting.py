@@ -1,0 +1,95 @@
+"""One look for all figures: the style sheet, one colour per batch size, pictures with alt text."""
+
+import base64
+import io
+import math
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from scipy.special import stdtrit
+
+plt.style.use(Path(__file__).with_name("course.mplstyle"))
+
+CSS_PIXELS_PER_INCH = (
+    104  # a 6.4 in figure is 666 pixels wide on the page: its 9-point text reads as 13 pixels
+)
+FULL_BATCH = 60_000
+
+
+def batch_color(batch_size: int) -> tuple[float, float, float, float]:
+    """Return the RGBA colour that stands for `batch_size` throughout the course.
+
+    Viridis without its palest end, on log B from 1 (dark) to 60,000 (light), so that the order survives grey
+    print and colour-blind eyes. Raises ValueError outside that range.
+    """
+    if not 1 <= batch_size <= FULL_BATCH:
+        raise ValueError(f"batch_size must be between 1 and {FULL_BATCH}, got {batch_size!r}")
+    return plt.get_cmap("viridis")(0.75 * math.log(batch_size) / math.log(FULL_BATCH))
+
+
+def batch_axis(ax: Axes, batch_sizes, *, label: str = "batch size B (examples)") -> None:
+    """Make the x axis of `ax` logarithmic in the batch size, with a tick at each size tested."""
+    ax.set_xscale("log")
+    ax.xaxis.set_major_locator(FixedLocator(list(batch_sizes)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda size, _: f"{size:,.0f}"))
+    ax.set_xlabel(label)
+
+
+def plot_surface(ax: Axes, loss, minimum, *, xlim, ylim) -> None:
+    """Draw a two-weight loss surface on `ax` in grey contours, spaced evenly in log excess loss.
+
+    `loss(x, y)` works on arrays; `minimum` (2,) is marked with a cross.
+    """
+    x, y = np.meshgrid(np.linspace(*xlim, 160), np.linspace(*ylim, 160))
+    excess = loss(x, y) - loss(*minimum)
+    levels = np.geomspace(excess.max() / 3000, excess.max(), 12)
+    ax.contourf(x, y, excess, levels=[0, *levels], cmap="Greys", alpha=0.22, norm="asinh")
+    ax.contour(x, y, excess, levels=levels, colors="#b0b0b0", linewidths=0.7)
+    ax.plot(*minimum, marker="x", color="#D55E00", markersize=9, markeredgewidth=2.2, zorder=5)
+    ax.set(xlim=xlim, ylim=ylim)
+    ax.grid(False)
+
+
+def plot_band(ax: Axes, x, runs, *, color, **line) -> None:
+    """Draw the mean over seeds of `runs` (seeds, points) against `x` (points,), with its 95 % t-interval."""
+    mean, half_width = mean_interval(runs)
+    ax.plot(x, mean, color=color, **line)
+    ax.fill_between(x, mean - half_width, mean + half_width, color=color, alpha=0.2, linewidth=0)
+
+
+def mean_interval(runs) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and half-width of its 95 % t-interval over the first axis (seeds) of `runs` (seeds, ...).
+
+    Raises ValueError for fewer than two seeds, which have no spread to speak of.
+    """
+    runs = np.asarray(runs, dtype=float)
+    n = len(runs)
+    if n < 2:
+        raise ValueError(f"an interval needs at least 2 seeds, got {n}")
+    return runs.mean(0), stdtrit(n - 1, 0.975) * runs.std(0, ddof=1) / math.sqrt(n)
+
+
+def show(fig: Figure, *, alt: str) -> None:
+    """Put `fig` out as one PNG whose alternative text is `alt`, and close it.
+
+    The text travels as the picture's metadata (nbconvert makes it the alt attribute) and as its plain-text twin,
+    which is what a strict comparison of outputs sees. Raises ValueError for an empty `alt`.
+    """
+    from IPython.display import display
+
+    if not alt.strip():
+        raise ValueError("alt must say in words what the figure shows, got an empty text")
+    png = io.BytesIO()
+    fig.savefig(png, format="png")
+    plt.close(fig)
+    width = round(fig.get_figwidth() * CSS_PIXELS_PER_INCH)
+    display(
+        {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt},
+        metadata={"image/png": {"alt": alt, "width": width}},
+        raw=True,
+    )

@@ -1,0 +1,177 @@
+"""Interactive figures: drawing functions that need no browser, and the one binding that gives them sliders.
+
+A drawing function returns `(fig, update)`. `update(**settings)` moves the figure's animated artists and
+returns the alt text of what is now to be seen; so the same pair makes a still picture (`update`, then
+`plotting.show`) and a live one (`explore`).
+"""
+
+import base64
+import html
+import io
+import math
+from collections.abc import Callable
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import numpy as np
+from IPython.display import display
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import PolyCollection
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+from PIL import Image
+
+from course_utils.plotting import CSS_PIXELS_PER_INCH, batch_color, plot_surface
+
+IMAGE = '<img alt="{alt}" style="max-width: 100%; height: auto" src="data:image/png;base64,{png}">'
+
+
+def explore(fig: Figure, update: Callable[..., str], **controls: ipywidgets.ValueWidget) -> ipywidgets.VBox:
+    """Show `fig` under `controls` and redraw it whenever one moves; return the box, picture last.
+
+    Each control's value goes to `update` under the control's keyword. What does not move is drawn once; a frame
+    restores it and draws the animated artists over it. A held key cannot queue frames: a slider sends its next
+    value only when the kernel has answered the last, and then the newest one.
+    """
+    plt.close(fig)
+    fig.set_dpi(CSS_PIXELS_PER_INCH)
+    canvas = FigureCanvasAgg(fig)
+    canvas.draw()
+    fig.set_layout_engine("none")  # laid out once; from here on nothing may shift
+    background = canvas.copy_from_bbox(fig.bbox)
+    moving = fig.findobj(lambda artist: artist.get_animated())
+    picture = ipywidgets.HTML()
+
+    def redraw(_change=None):
+        alt = update(**{name: control.value for name, control in controls.items()})
+        canvas.restore_region(background)
+        for artist in moving:
+            fig.draw_artist(artist)
+        picture.value = IMAGE.format(alt=html.escape(alt), png=_png(canvas))
+
+    for control in controls.values():
+        control.style.description_width = "initial"
+        control.observe(redraw, names="value")
+    row = ipywidgets.HBox(list(controls.values()), layout=ipywidgets.Layout(flex_flow="row wrap"))
+    box = ipywidgets.VBox([row, picture])
+    redraw()
+    names = ", ".join(control.description for control in controls.values())
+    view = box._repr_mimebundle_()
+    display(view | {"text/plain": f"[Run this cell to move the sliders: {names}]"}, raw=True)
+    return box
+
+
+def _png(canvas: FigureCanvasAgg) -> str:
+    png = io.BytesIO()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB").save(png, "png", compress_level=1)
+    return base64.b64encode(png.getvalue()).decode()
+
+
+def draw_batches(epoch_order: Callable[..., np.ndarray], *, num_examples: int = 20, num_epochs: int = 6):
+    """Return `(fig, update)` that pictures which example sits in which batch, epoch by epoch.
+
+    `epoch_order(epoch=…, **settings)` gives the examples of that epoch in the order of use, int (num_examples,),
+    counted from 0. `update(batch_size=…, **settings)` redraws: a row an epoch, a block a batch, a number an
+    example, example 1 outlined throughout.
+    """
+    fig, ax = plt.subplots(figsize=(9.6, 3.3))
+    room = float(num_examples)
+    ax.set(xlim=(-0.1, room + 0.1), ylim=(num_epochs - 0.45, -0.55), ylabel="epoch")
+    ax.set(xticks=[], yticks=range(num_epochs), yticklabels=range(1, num_epochs + 1))
+    ax.set_xlabel("order of use within the epoch: a block is a batch, one update each")
+    ax.grid(False)
+    ax.spines[:].set_visible(False)
+    ax.tick_params(length=0)
+    shades, scale = plt.get_cmap("Blues"), Normalize(-2, num_examples * 1.25)
+    cells = ax.add_collection(PolyCollection([], animated=True, edgecolors="white", linewidths=0.6))
+    outline = ax.add_collection(
+        PolyCollection([], animated=True, facecolors="none", edgecolors="#D55E00", linewidths=2.5)
+    )
+    labels = [
+        ax.text(0, row, "", ha="center", va="center", fontsize=9, animated=True)
+        for row in range(num_epochs)
+        for _ in range(num_examples)
+    ]
+
+    def update(*, batch_size: int, **settings) -> str:
+        orders = np.array([epoch_order(epoch=epoch, **settings) for epoch in range(num_epochs)])
+        num_batches = math.ceil(num_examples / batch_size)
+        gap = min(0.7, 8 / num_batches)  # in cells
+        cell = room / (num_examples + gap * (num_batches - 1))
+        slots = np.arange(num_examples)
+        left = cell * (slots + gap * (slots // batch_size))
+        corners = [
+            [(x, y - 0.38), (x + cell, y - 0.38), (x + cell, y + 0.38), (x, y + 0.38)]
+            for y in range(num_epochs)
+            for x in left
+        ]
+        examples = orders.ravel()
+        cells.set_verts(corners)
+        cells.set_facecolor(shades(scale(examples)))
+        outline.set_verts([corner for corner, i in zip(corners, examples, strict=True) if i == 0])
+        for label, i, corner in zip(labels, examples, corners, strict=True):
+            label.set(text=str(i + 1), x=corner[0][0] + cell / 2)
+            label.set_color("white" if i > 0.55 * num_examples else "#222222")
+        places = [np.unique(np.flatnonzero(order == 0) // batch_size + 1) for order in orders]
+        where = "; ".join(" and ".join(map(str, p)) if len(p) else "none" for p in places)
+        return (
+            f"{num_epochs} epochs of {num_examples} examples in batches of {batch_size}: {num_batches} updates an "
+            f"epoch. Example 1 sits in batch {where} of epochs 1 to {num_epochs}."
+        )
+
+    return fig, update
+
+
+def draw_paths(
+    loss: Callable,
+    path: Callable[..., np.ndarray],
+    *,
+    minimum,
+    num_examples: int,
+    num_epochs: int,
+    names,
+    xlim,
+    ylim,
+):
+    """Return `(fig, update)` that draws a path over a two-weight loss surface, and its excess loss beside it.
+
+    `loss(x, y)` works on arrays; `path(batch_size=…, **settings)` gives the points visited, float
+    (1 + number of updates, 2); `minimum` (2,); `names` label the two weights.
+    `update(batch_size=…, **settings)` redraws.
+    """
+    fig, (ax, curve_ax) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1.15, 1))
+    plot_surface(ax, loss, minimum, xlim=xlim, ylim=ylim)
+    ax.set(xlabel=names[0], ylabel=names[1])
+    best = loss(*minimum)
+    highest = loss(np.array(xlim), np.array(ylim)).max() - best
+    curve_ax.set(yscale="log", xlim=(0, num_epochs), ylim=(highest / 1e5, 10 * highest))
+    curve_ax.set(xlabel="epochs", ylabel="loss over all examples, above its minimum")
+    style = {"animated": True, "solid_joinstyle": "round"}
+    (line,) = ax.plot([], [], linewidth=1.2, marker="o", markersize=3, markeredgewidth=0, zorder=4, **style)
+    (start,) = ax.plot([], [], marker="o", markersize=8, markerfacecolor="white", zorder=6, **style)
+    (curve,) = curve_ax.plot([], [], linewidth=1.4, **style)
+    caption = curve_ax.text(
+        0.98, 0.97, "", transform=curve_ax.transAxes, ha="right", va="top", linespacing=1.4, animated=True
+    )
+
+    def update(*, batch_size: int, **settings) -> str:
+        points = path(batch_size=batch_size, **settings)
+        epochs = np.arange(len(points)) / math.ceil(num_examples / batch_size)
+        above = np.maximum(loss(points[:, 0], points[:, 1]) - best, 1e-30)
+        color = batch_color(batch_size)
+        line.set_data(points[:, 0], points[:, 1])
+        start.set_data(points[:1, 0], points[:1, 1])
+        curve.set_data(epochs, above)
+        for artist in (line, curve, start):
+            artist.set_color(color)
+        start.set_markerfacecolor("white")
+        inside = np.all((points >= [xlim[0], ylim[0]]) & (points <= [xlim[1], ylim[1]]))
+        caption.set_text(
+            f"B = {batch_size}: {len(points) - 1} updates" + ("" if inside else "\nleaves the map")
+        )
+        return (
+            f"Path of {len(points) - 1} updates with batches of {batch_size} over the loss surface; excess loss "
+            f"{above[0]:.2g} at the start, {above[-1]:.2g} at the end."
+        )
+
+    return fig, update

@@ -1,0 +1,735 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 1 · What is a batch, and why shuffle?
+#
+# After this lesson you can
+#
+# 1. say what *batch*, *full batch*, *epoch* and *update* mean, and count them for any data set, batch size and loader setting;
+# 2. predict how noisy the gradient of a batch is, from a formula that you have seen hold exactly, and say when that noise stops a run short of the minimum;
+# 3. train a network on handwritten digits with an update that you wrote yourself, and shuffle for a reason.
+#
+# | Run time | Before it | It follows |
+# |---|---|---|
+# | about 15 seconds on two laptop cores, without GPU or network | Python, and what a gradient is | the first third of Hung-yi Lee's lecture "Batch and Momentum" (2021) |
+#
+# Claims of the lecture carry a number, C01 to C72; where one is put to the test, a line in this form says how it went: `C05 holds: …`.
+# [All verdicts on one page](claims.md).
+
+# %%
+import matplotlib.pyplot as plt
+import numpy as np
+import torch
+import torch.nn.functional as F
+from ipywidgets import Dropdown, IntSlider, SelectionSlider
+
+from course_utils.claims import verdict
+from course_utils.data import load_mnist
+from course_utils.models import mlp
+from course_utils.plotting import batch_axis, batch_color, mean_interval, plot_band, plot_surface, show
+from course_utils.training import evaluate, minibatches, train
+from course_utils.widgets import draw_batches, draw_paths, explore
+
+# %% [markdown]
+# Everything you may want to change stands in one cell.
+
+# %%
+device = "cpu"  # or "cuda", "mps"
+full = False  # True: all 60,000 training digits (downloads 12 MB once)
+num_examples = 20  # N, the lecture's small data set
+lr = 0.1  # learning rate η of the small problem
+num_seeds = 5  # runs behind each mean on the digits
+
+# %% [markdown]
+# ## 1.1 Twenty examples, cut into batches
+#
+# The lecture draws twenty examples and asks: before the weights change once, how many of them do we look at?
+# We take twenty points near a line, so that the whole problem fits into one picture.
+# The model has two weights, a slope and an intercept, and the loss of an example is half its squared error.
+
+# %%
+rng = np.random.default_rng(0)
+x = rng.uniform(0, 2, num_examples)
+noise = rng.normal(0, 0.5, num_examples)
+features = np.stack([x, np.ones(num_examples)], axis=1)  # (N, 2)
+targets = features @ [1.0, 0.5] + noise  # (N,)
+
+
+def gradient(w, batch, targets=targets):
+    """Return the gradient (2,) of the mean loss over `batch` (an array of example numbers) at `w` (2,)."""
+    error = features[batch] @ w - targets[batch]
+    return error @ features[batch] / len(batch)
+
+
+# %% [markdown]
+# Now the loop that this whole course is about.
+# Put the examples into a random order, cut the order into **batches** of B examples, and let each batch change the weights once: that is one **update**.
+# When every batch has been used, one **epoch** is over.
+
+# %%
+batch_size = 8
+w = np.array([-1.0, 2.0])
+order = rng.permutation(num_examples)
+for first in range(0, num_examples, batch_size):
+    batch = order[first : first + batch_size]
+    w = w - lr * gradient(w, batch)
+    print(f"update {first // batch_size + 1} looks at {len(batch)} examples: {batch + 1}")
+
+# %% [markdown]
+# Twenty examples in batches of eight: two whole batches and a short one of four.
+# We come back to the short one in section 1.5, because it is not as harmless as it looks.
+#
+# > **Words, fixed once.** A *batch* (also *mini-batch*; the lecture and its exercise class use both for the same thing, C02) is the set of examples that one update looks at; each update uses the gradient of one batch and not of all data (C01).
+# > The *full batch* is all N examples at once, which the lecture also calls "no batch" (C06).
+# > An *update*, or *step*, is one change of the weights.
+# > An *epoch* is one pass over the data.
+# > Beware of older books on optimisation: there "batch gradient descent" means the full batch, and "stochastic" means B = 1.
+#
+# **Predict.** How many updates does one epoch have at B = 20, and how many at B = 1?
+
+
+# %%
+def updates_in_one_epoch(batch_size):
+    return len(range(0, num_examples, batch_size))
+
+
+counts = {size: updates_in_one_epoch(size) for size in (1, 2, 4, 8, 20)}
+print(counts)
+
+# %%
+verdict("C05", counts[20] == 1, counts[1] == 20)
+
+# %% [markdown]
+# ## 1.2 One update against twenty
+#
+# In one epoch the full batch changes the weights once, and B = 1 changes them twenty times, for the same number of examples looked at.
+# Here is what these updates do.
+# The function below is the loop from above, for several epochs, with every visited point kept.
+
+# %%
+start = np.array([-0.9, 0.4])
+
+
+def descend(batch_size, lr, seed, num_epochs=8, targets=targets):
+    """Return the points (1 + number of updates, 2) that mini-batch gradient descent visits."""
+    rng = np.random.default_rng(seed)
+    w, path = start, [start]
+    for _ in range(num_epochs):
+        order = rng.permutation(num_examples)
+        for first in range(0, num_examples, batch_size):
+            w = w - lr * gradient(w, order[first : first + batch_size], targets)
+            path.append(w)
+    return np.array(path)
+
+
+# %%
+everything = np.arange(num_examples)
+hessian = features.T @ features / num_examples  # (2, 2), the same everywhere: the loss is quadratic
+minimum = np.linalg.solve(hessian, features.T @ targets / num_examples)
+
+
+def loss(slope, intercept):
+    """Return the mean loss over all examples, for arrays of slopes and intercepts of one shape."""
+    error = np.multiply.outer(slope, x) + np.expand_dims(intercept, -1) - targets
+    return (error**2).mean(-1) / 2
+
+
+# %% [markdown]
+# **Predict.** After one epoch, which of the two is closer to the minimum?
+# Which of the two went there in a straight line?
+
+# %% tags=["hide-input"]
+area = {"xlim": (-1.2, 2.6), "ylim": (-0.9, 2.9)}
+fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4), sharey=True)
+for ax, size in zip(axes, (20, 1), strict=True):
+    path = descend(size, lr, seed=1, num_epochs=1)
+    plot_surface(ax, loss, minimum, **area)
+    ax.plot(*path.T, "o-", color=batch_color(size), markersize=4, linewidth=1.4)
+    ax.plot(*start, "o", color=batch_color(size), markerfacecolor="white", markersize=9)
+    ax.annotate("start", start, xytext=(9, 3), textcoords="offset points")
+    ax.annotate("minimum", minimum, xytext=(9, 4), textcoords="offset points")
+    ax.set(title=f"B = {size}: {len(path) - 1} update{'s' if len(path) > 2 else ''}", xlabel="slope")
+axes[0].set_ylabel("intercept")
+show(
+    fig,
+    alt="Two maps of the loss over slope and intercept, one epoch each. B = 20: one straight step downhill. "
+    "B = 1: twenty crooked steps that end much closer to the minimum.",
+)
+
+# %%
+for size in (20, 1):
+    path = descend(size, lr, seed=1, num_epochs=1)
+    above = loss(*path[-1]) - loss(*minimum)
+    print(f"B = {size:2}, updates: {len(path) - 1:2}, loss above its minimum: {above:.3f}")
+
+# %% [markdown]
+# Same epoch, same learning rate, same twenty examples; the twenty crooked updates went further than the single straight one.
+# The lecture likens the full batch to a skill in a game that is strong but takes long to cool down, and B = 1 to a weak one that is ready at once (C08).
+# It takes the picture back itself when it comes to hardware: a GPU looks at twenty examples at the same time, and the long cool-down is no longer long.
+# That is lesson 2.
+#
+# How crooked is crooked?
+# An update is *uphill* if it makes the loss over all examples larger.
+# We count them over eight epochs.
+
+
+# %%
+def uphill_share(batch_size, lr=lr, targets=targets):
+    """Return the fraction of updates, over 20 seeds, after which the loss over all examples was larger."""
+    paths = [descend(batch_size, lr, seed, targets=targets) for seed in range(20)]
+    changes = [np.diff(loss(path[:, 0], path[:, 1])) for path in paths]
+    return np.mean(np.array(changes) > 0)
+
+
+uphill = {size: uphill_share(size) for size in (1, 2, 4, 10, 20)}
+print({size: f"{share:.0%}" for size, share in uphill.items()})
+
+# %% [markdown]
+# With the full batch no update goes uphill; the smaller the batch, the more do.
+# But "the full batch is steady" is a statement about *noise*, not about the step size.
+# A full-batch step goes uphill, and further uphill each time, as soon as η exceeds 2/λ_max, where λ_max is the largest eigenvalue of the loss's Hessian, its curvature in the steepest direction.
+
+# %%
+largest = np.linalg.eigvalsh(hessian)[-1]
+print(f"λ_max = {largest:.3f}, so full-batch steps should stay stable up to η = {2 / largest:.3f}")
+for factor in (1.9, 2.1):
+    path = descend(20, factor / largest, seed=1, num_epochs=40)
+    print(
+        f"η = {factor}/λ_max: loss {loss(*path[0]):.2f} at the start, {loss(*path[-1]):.2f} after 40 updates"
+    )
+
+# %%
+rise_below, rise_above = (
+    loss(*descend(20, factor / largest, seed=1, num_epochs=40)[-1]) - loss(*start) for factor in (1.9, 2.1)
+)
+verdict("C09", uphill[20] == 0, uphill[1] > 0.2, rise_below < 0, rise_above > 0)
+
+# %% [markdown]
+# Now move things yourself.
+# First the picture as it stands, then the same picture with sliders: take B from 1 to 20 and watch the path straighten; raise η until the full batch leaves the map; change the seed and see which parts of a path are luck.
+
+
+# %% tags=["hide-input"]
+def paths_figure():
+    return draw_paths(
+        loss,
+        descend,
+        minimum=minimum,
+        names=("slope", "intercept"),
+        num_examples=num_examples,
+        num_epochs=8,
+        **area,
+    )
+
+
+fig, update = paths_figure()
+show(fig, alt=update(batch_size=2, lr=0.2, seed=1))
+
+# %%
+rates = [0.02, 0.05, 0.1, 0.2, 0.4, 0.6, 0.8, 0.9]
+fig, update = paths_figure()
+_ = explore(
+    fig,
+    update,
+    batch_size=SelectionSlider(options=[1, 2, 4, 5, 10, 20], value=2, description="batch size B"),
+    lr=SelectionSlider(options=rates, value=0.2, description="learning rate η"),
+    seed=IntSlider(min=0, max=20, value=1, description="seed"),
+)
+
+# %% [markdown]
+# ## 1.3 Shuffling
+#
+# The lecture says: put the examples into a new random order before *every* epoch, so that a batch never has the same members twice.
+# That is common practice, and what PyTorch's `DataLoader(shuffle=True)` does.
+# But there are four ways to feed examples, and in code they differ by one line.
+
+
+# %%
+def epoch_order(scheme, epoch, seed=0):
+    """Return the examples that an epoch uses, in order, as an array (N,) of numbers counted from 0."""
+    if scheme == "fixed order":
+        return np.arange(num_examples)
+    if scheme == "shuffled once":
+        return np.random.default_rng(seed).permutation(num_examples)
+    if scheme == "reshuffled every epoch":
+        return np.random.default_rng([seed, epoch]).permutation(num_examples)
+    if scheme == "with replacement":
+        return np.random.default_rng([seed, epoch]).integers(0, num_examples, num_examples)
+    raise ValueError(f"no scheme called {scheme!r}")
+
+
+schemes = ["fixed order", "shuffled once", "reshuffled every epoch", "with replacement"]
+
+# %% [markdown]
+# **Predict.** Under which of the four does an epoch leave some examples out and use others twice?
+#
+# Below, a row is an epoch, a block is a batch, and a number is an example; example 1 is outlined, so that you can follow it from batch to batch.
+
+# %% tags=["hide-input"]
+fig, update = draw_batches(epoch_order, num_examples=num_examples)
+show(fig, alt=update(batch_size=4, scheme="reshuffled every epoch", seed=0))
+
+# %%
+fig, update = draw_batches(epoch_order, num_examples=num_examples)
+_ = explore(
+    fig,
+    update,
+    batch_size=SelectionSlider(options=[1, 2, 4, 5, 8, 10, 20], value=4, description="batch size B"),
+    scheme=Dropdown(options=schemes, value="reshuffled every epoch", description="order"),
+    seed=IntSlider(min=0, max=20, value=0, description="seed"),
+)
+
+# %% [markdown]
+# The claim says that an epoch is over when every batch has been seen once, so that every example was used.
+# We count instead of believing.
+
+# %%
+for scheme in schemes:
+    different = [len(set(epoch_order(scheme, epoch).tolist())) for epoch in range(3)]
+    print(f"{scheme:24} different examples used in epochs 1, 2, 3: {different}")
+
+# %%
+complete = all(sorted(epoch_order(s, epoch)) == list(everything) for s in schemes[:3] for epoch in range(50))
+drawn = [len(set(epoch_order("with replacement", epoch).tolist())) for epoch in range(50)]
+verdict("C03", complete, max(drawn) < num_examples)
+
+# %% [markdown]
+# Drawing with replacement leaves out about a share (1 − 1/N)ᴺ ≈ 1/e of the examples, seven of twenty; "epoch" is then only a name for N draws.
+#
+# What reshuffling changes is the company an example keeps.
+
+
+# %%
+def batch_with_example_1(scheme, epoch, batch_size=4):
+    order = epoch_order(scheme, epoch).tolist()
+    first = order.index(0) // batch_size * batch_size
+    return sorted(i + 1 for i in order[first : first + batch_size])
+
+
+for scheme in schemes[:3]:
+    print(f"{scheme:24}", *(batch_with_example_1(scheme, epoch) for epoch in range(3)))
+
+# %%
+loader = torch.utils.data.DataLoader(range(num_examples), batch_size=4, shuffle=True)
+loader_epochs = [torch.stack(list(loader)).tolist() for _ in range(3)]
+verdict(
+    "C04",
+    batch_with_example_1("reshuffled every epoch", 0) != batch_with_example_1("reshuffled every epoch", 1),
+    batch_with_example_1("shuffled once", 0) == batch_with_example_1("shuffled once", 1),
+    loader_epochs[0] != loader_epochs[1] != loader_epochs[2],
+)
+
+# %% [markdown]
+# Does it matter which of the four you take?
+# On twenty points hardly; on digits that lie sorted by class, very much (section 1.7).
+# First we need to know what a batch gradient is, statistically.
+#
+# ## 1.4 How noisy is the gradient of a batch?
+#
+# Write gᵢ for the gradient of example i, G for the mean over all N examples, and Σ for the covariance of the gᵢ, a matrix that sums (gᵢ − G)(gᵢ − G)ᵀ / N.
+# The gradient of a batch, g_B, is the mean of B of the gᵢ.
+# If the B examples are drawn *without* replacement, as in every shuffled epoch,
+#
+# $$\mathbb{E}\,g_B = G, \qquad \operatorname{Cov} g_B = \frac{\Sigma}{B}\cdot\frac{N-B}{N-1}.$$
+#
+# The first factor is the familiar one over B; the second, the *finite-population correction*, says that a batch which holds nearly everything can hardly be wrong, and that the full batch is never wrong.
+#
+# With twenty examples there is no need to sample: there are only so many batches, and we can go through *all* of them.
+
+# %%
+from itertools import combinations
+
+w = start
+per_example = np.array([gradient(w, [i]) for i in range(num_examples)])  # (N, 2)
+G = per_example.mean(0)
+Sigma = (per_example - G).T @ (per_example - G) / num_examples
+
+for size in (1, 2, 4, 19, 20):
+    batches = np.array(list(combinations(range(num_examples), size)))
+    batch_gradients = per_example[batches].mean(axis=1)
+    bias = batch_gradients.mean(0) - G
+    covariance = (batch_gradients - G).T @ (batch_gradients - G) / len(batches)
+    formula = Sigma / size * (num_examples - size) / (num_examples - 1)
+    agree = np.allclose(bias, 0, atol=1e-12) and np.allclose(covariance, formula, atol=1e-12)
+    print(
+        f"B = {size:2}: all {len(batches):5,} batches, trace {np.trace(covariance):.4f}, formula exact: {agree}"
+    )
+
+# %% [markdown]
+# No approximation: over all possible batches, mean and covariance agree with the formula to twelve digits.
+#
+# **Predict.** Now a real network with 12,730 weights, at its random start, on 1,000 digits.
+# To halve the noise of its batch gradient, by how much must the batch grow?
+#
+# `torch.func` gives the gradient of each example; then we draw 300 batches of each size and see how far, in root mean square, their gradients lie from G.
+
+# %%
+train_set, valid_set, test_set = (split.to(device) for split in load_mnist(full=full))
+digits = train_set[:1000]
+model = mlp((784, 16, 10), seed=0).to(device)
+weights = {name: value.detach() for name, value in model.named_parameters()}
+
+
+def example_loss(weights, image, label):
+    logits = torch.func.functional_call(model, weights, image[None])
+    return F.cross_entropy(logits, label[None])
+
+
+per_example_gradients = torch.func.vmap(torch.func.grad(example_loss), in_dims=(None, 0, 0))
+grads = per_example_gradients(weights, digits.images, digits.labels)
+grads = torch.cat([g.flatten(1) for g in grads.values()], dim=1)  # (1000, 12730)
+
+# %%
+N = len(grads)
+G = grads.mean(0)
+trace = (grads - G).square().sum().item() / N  # tr Σ
+generator = torch.Generator().manual_seed(0)
+batch_sizes = [1, 4, 16, 64, 256, 512, 900]
+measured = []
+for size in batch_sizes:
+    picks = torch.rand(300, N, generator=generator).argsort(1)[:, :size].to(device)
+    shares = torch.zeros(300, N, device=device).scatter_(1, picks, 1 / size)  # a row a batch
+    measured.append((shares @ grads - G).square().sum(1).mean().sqrt().item())
+
+# %% tags=["hide-input"]
+curve = np.concatenate([np.geomspace(1, 900, 100), np.linspace(900, 999.9, 100)])
+fig, ax = plt.subplots()
+ax.plot(curve, np.sqrt(trace / curve), color="#888888", linestyle="--")
+ax.plot(curve, np.sqrt(trace / curve * (N - curve) / (N - 1)), color="#222222")
+for size, distance in zip(batch_sizes, measured, strict=True):
+    ax.plot(size, distance, "o", color=batch_color(size), markersize=8)
+ax.annotate(
+    "without replacement: the formula", (560, 0.24), xytext=(-14, -4), textcoords="offset points", ha="right"
+)
+ax.annotate("with replacement: 1/√B", (90, 1), xytext=(14, 4), textcoords="offset points", color="#555555")
+ax.set(yscale="log", ylim=(0.05, 15), title="Four times the batch, half the noise")
+ax.set_ylabel("distance of $g_B$ from $G$, root mean square")
+batch_axis(ax, batch_sizes)
+show(
+    fig,
+    alt="Distance of the batch gradient from the full gradient against batch size, both logarithmic: seven measured "
+    "points on a line of slope minus one half, bending down where the batch nears all 1,000 digits.",
+)
+
+# %%
+formula = [np.sqrt(trace / size * (N - size) / (N - 1)) for size in batch_sizes]
+print("largest gap between points and formula:", f"{max(abs(np.array(measured) / formula - 1)):.1%}")
+print(f"noise at B = 1 is {np.sqrt(trace) / G.norm().item():.1f} times as long as G itself")
+
+# %% [markdown]
+# The same law, for 12,730 weights as for two.
+# Four times the batch halves the noise: a batch of 64 costs 64 times the work of a single example and is 8 times as accurate.
+# Whether that is a good bargain is the question of lesson 3.
+#
+# ### The floor
+#
+# A constant learning rate and noisy steps do not go together all the way: near the minimum G is tiny, the noise is not, and the weights jitter.
+# For small η, sampled with replacement, the loss stays on average above its minimum by about
+#
+# $$\frac{\eta\,\operatorname{tr}\Sigma}{4B}$$
+#
+# with Σ taken at the minimum.
+# (In words: each step adds variance η²Σ/B, curvature removes it at a rate proportional to η, and half of what remains is the loss.)
+# We run 50 copies at B = 1 side by side, long enough to forget their start, and average the excess loss at the ends of the last 200 epochs.
+
+
+# %%
+def floor(scheme, lr, targets=targets, num_epochs=400, copies=50):
+    """Return the mean excess loss over the last half of the epochs, measured at their ends, at B = 1."""
+    rng = np.random.default_rng(0)
+    best = np.linalg.solve(hessian, features.T @ targets / num_examples)
+    w = np.tile(best + 0.1, (copies, 1))
+    once = rng.random((copies, num_examples)).argsort(1)
+    total = 0.0
+    for epoch in range(num_epochs):
+        order = {
+            "shuffled once": lambda: once,
+            "reshuffled every epoch": lambda: rng.random((copies, num_examples)).argsort(1),
+            "with replacement": lambda: rng.integers(0, num_examples, (copies, num_examples)),
+        }[scheme]()
+        for i in order.T:  # i (copies,): the example that each copy uses now
+            error = (features[i] * w).sum(1) - targets[i]
+            w = w - lr * error[:, None] * features[i]
+        if epoch >= num_epochs // 2:
+            total += ((w - best) @ hessian * (w - best)).sum(1).mean() / 2
+    return total / (num_epochs - num_epochs // 2)
+
+
+learning_rates = [0.01, 0.02, 0.05, 0.1, 0.2]
+floors = {scheme: [floor(scheme, rate) for rate in learning_rates] for scheme in schemes[1:]}
+
+# %%
+at_minimum = np.array([gradient(minimum, [i]) for i in range(num_examples)])
+trace_at_minimum = (at_minimum**2).sum() / num_examples  # G = 0 there
+
+# %% tags=["hide-input"]
+scheme_styles = {
+    "with replacement": {"color": "C0", "marker": "o"},
+    "shuffled once": {"color": "C4", "marker": "^"},
+    "reshuffled every epoch": {"color": "C1", "marker": "s"},
+    "sorted by class": {"color": "C6", "marker": "D"},
+}
+fig, ax = plt.subplots(figsize=(6.4, 4.2))
+ax.plot(
+    learning_rates, [rate * trace_at_minimum / 4 for rate in learning_rates], color="#888888", linestyle="--"
+)
+for scheme in schemes[1:]:
+    ax.plot(learning_rates, floors[scheme], label=scheme, **scheme_styles[scheme])
+ax.annotate(
+    "η·tr(Σ)/(4B)",
+    (0.014, 0.014 * trace_at_minimum / 4),
+    xytext=(4, -22),
+    textcoords="offset points",
+    color="#666666",
+)
+ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="excess loss at the end of an epoch")
+ax.set(title="Reshuffling lowers the floor, if η is small")
+ax.set_xticks(learning_rates, [str(rate) for rate in learning_rates])
+ax.minorticks_off()
+ax.legend(loc="lower right")
+show(
+    fig,
+    alt="Excess loss against learning rate, both logarithmic, B = 1. Sampling with replacement follows the formula's line of slope one. "
+    "Reshuffling every epoch lies far below it at small rates and joins it at the largest; shuffling once lies between at small rates.",
+)
+
+# %%
+clean_targets = features @ [1.0, 0.5]  # all twenty points on one line: the model can fit them exactly
+fitted = floor("with replacement", 0.1, targets=clean_targets)
+for rate in (0.02, 0.2):
+    with_replacement, reshuffled = (
+        floors[s][learning_rates.index(rate)] for s in ("with replacement", "reshuffled every epoch")
+    )
+    print(
+        f"η = {rate}: with replacement {with_replacement / (rate * trace_at_minimum / 4):.2f} times the formula, "
+        f"{with_replacement / reshuffled:.1f} times the floor of reshuffling"
+    )
+print(f"η = 0.1, points exactly on a line: {fitted:.0e}")
+
+# %%
+verdict("C07", uphill[1] > 0.2, uphill[20] == 0, floors["with replacement"][3] > 1e-3, fitted < 1e-20)
+
+# %% [markdown]
+# So "B = 1 is noisy" needs its condition.
+# The noise stops a run short of the minimum only where examples disagree about the minimum; when every example can be fitted at once, every gᵢ vanishes there, and a constant learning rate converges.
+# And the way in which you sample matters as much as B: within a reshuffled epoch the errors cancel, since each example comes exactly once.
+# At large η that advantage is gone.
+#
+# ## 1.5 Counting, and three traps
+#
+# An epoch has ⌈N/B⌉ updates, or ⌊N/B⌋ if the short last batch is dropped.
+#
+# **Predict.** 60,000 digits: how many updates an epoch at B = 1, at B = 1,000, and at B = 256 with and without the last batch?
+
+# %%
+generator = torch.Generator().manual_seed(0)
+for size in (1, 256, 1000, 60_000):
+    updates = len(minibatches(60_000, size, generator=generator))
+    whole = len(minibatches(60_000, size, generator=generator, drop_last=True))
+    print(f"B = {size:6,}: {updates:6,} updates an epoch, {whole:6,} with drop_last")
+
+# %%
+verdict(
+    "C19",
+    len(minibatches(60_000, 1, generator=generator)) == 60_000,
+    len(minibatches(60_000, 1000, generator=generator)) == 60,
+)
+
+# %% [markdown]
+# **Trap 1: the batch that never comes.**
+# With `drop_last=True` and a batch larger than the data, PyTorch's loader gives no batch at all.
+# The loop below runs five epochs, raises nothing, and trains nothing.
+
+# %%
+loader = torch.utils.data.DataLoader(range(20), batch_size=32, shuffle=True, drop_last=True)
+updates = sum(1 for epoch in range(5) for batch in loader)
+print(f"{updates} updates in 5 epochs")
+
+# %% [markdown]
+# The course's own `minibatches` refuses.
+
+# %%
+try:
+    minibatches(20, 32, generator=generator)
+except ValueError as error:
+    print(error)
+
+# %% [markdown]
+# **Trap 2: the short batch counts double.**
+# Twenty examples in batches of eight: an example in the short batch of four has the weight 1/4 in its update, the others 1/8.
+# With reshuffling it is another four every epoch, so nobody is favoured in the long run; with a fixed order it is always the same four.
+#
+# **Trap 3: the mean of batch means is not the mean.**
+# The same thing happens when a loss is averaged over batches for the record.
+
+# %%
+example_losses = (features @ start - targets) ** 2 / 2
+parts = np.split(example_losses, [8, 16])
+print(f"mean over examples                 {example_losses.mean():.4f}")
+print(f"mean of the batch means            {np.mean([part.mean() for part in parts]):.4f}")
+print(
+    f"batch means weighted by their size {sum(part.mean() * len(part) for part in parts) / num_examples:.4f}"
+)
+
+# %% [markdown]
+# `evaluate` in this course weights by example, so the number it gives does not depend on the batch size it was computed with.
+#
+# ## 1.6 The first real run: digits
+#
+# Everything is in place: the same loop, with a network in place of the line, and PyTorch's `backward` in place of our gradient.
+# These are all the lines that change the weights.
+
+
+# %%
+def train_by_hand(model, train_set, batch_size, lr, num_epochs, generator):
+    for _ in range(num_epochs):
+        for batch in minibatches(len(train_set), batch_size, generator=generator):
+            loss = F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch])
+            model.zero_grad()
+            loss.backward()
+            with torch.no_grad():
+                for w in model.parameters():
+                    w -= lr * w.grad
+
+
+# %% [markdown]
+# **Predict.** 4,000 digits, a network with one hidden layer of 128 units, two epochs at B = 20: which share of new digits will it read correctly?
+
+# %% tags=["nbval-ignore-output"]
+model = mlp((784, 128, 10), seed=0).to(device)
+print("before: loss {:.2f}, accuracy {:.0%} on digits not trained on".format(*evaluate(model, valid_set)))
+train_by_hand(
+    model, train_set, batch_size=20, lr=0.1, num_epochs=2, generator=torch.Generator().manual_seed(0)
+)
+print("after:  loss {:.2f}, accuracy {:.0%}".format(*evaluate(model, valid_set)))
+
+# %% [markdown]
+# From now on the course writes `train(…)` for this loop: the same updates in the same order, with a record of what was reached after each epoch.
+# The same, to the last bit:
+
+# %%
+twin = mlp((784, 128, 10), seed=0).to(device)
+history = train(
+    twin,
+    train_set,
+    batch_size=20,
+    lr=0.1,
+    num_epochs=2,
+    valid=valid_set,
+    generator=torch.Generator().manual_seed(0),
+)
+print(
+    "weights equal:",
+    all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True)),
+)
+
+# %% [markdown]
+# ## 1.7 Where shuffling bites
+#
+# Data often lie on disk sorted: all zeros, then all ones.
+# We train with B = 20 on digits sorted by class, and in the three shuffled ways of section 1.3, three epochs each.
+#
+# **Predict.** Guess the validation accuracy without shuffling.
+
+
+# %%
+def digit_order(scheme, epoch, seed):
+    n = len(train_set)
+    if scheme == "sorted by class":
+        return train_set.labels.cpu().argsort()
+    if scheme == "with replacement":
+        return torch.randint(n, (n,), generator=torch.Generator().manual_seed(1000 * seed + epoch))
+    draw = seed if scheme == "shuffled once" else 1000 * seed + epoch
+    return torch.randperm(n, generator=torch.Generator().manual_seed(draw))
+
+
+def accuracy_by_epoch(scheme, seed, batch_size=20, lr=0.1, num_epochs=3):
+    model = mlp((784, 128, 10), seed=seed).to(device)
+    reached = [evaluate(model, valid_set)[1]]
+    for epoch in range(num_epochs):
+        for batch in digit_order(scheme, epoch, seed).to(device).split(batch_size):
+            model.zero_grad()
+            F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch]).backward()
+            with torch.no_grad():
+                for w in model.parameters():
+                    w -= lr * w.grad
+        reached.append(evaluate(model, valid_set)[1])
+    return reached
+
+
+digit_schemes = ["sorted by class", "shuffled once", "reshuffled every epoch", "with replacement"]
+runs = {s: [accuracy_by_epoch(s, seed) for seed in range(num_seeds)] for s in digit_schemes}
+
+# %% tags=["hide-input"]
+fig, ax = plt.subplots()
+for scheme in digit_schemes:
+    plot_band(ax, np.arange(4), 100 * np.array(runs[scheme]), label=scheme, **scheme_styles[scheme])
+ax.set(xlabel="epochs", ylabel="validation accuracy (%)", ylim=(0, 100))
+ax.set_title(f"Sorted data: the network forgets what it saw first ({num_seeds} seeds)")
+ax.legend(loc="center right", bbox_to_anchor=(1, 0.6))
+show(
+    fig,
+    alt="Validation accuracy over three epochs, means and 95 % bands of the seeds. The three shuffled ways lie on top of each other, "
+    "high from the first epoch on; data sorted by class stay far below.",
+)
+
+# %% tags=["nbval-ignore-output"]
+for scheme in digit_schemes:
+    mean, half_width = mean_interval(np.array(runs[scheme])[:, -1])
+    print(f"{scheme:24} {mean:.1%} ± {half_width:.1%} after 3 epochs ({num_seeds} seeds)")
+
+# %% [markdown]
+# In sorted order the last batches of an epoch hold nothing but nines.
+# What does the network answer after such an epoch?
+
+# %% tags=["nbval-ignore-output"]
+model = mlp((784, 128, 10), seed=0).to(device)
+for batch in digit_order("sorted by class", epoch=0, seed=0).to(device).split(20):
+    model.zero_grad()
+    F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch]).backward()
+    with torch.no_grad():
+        for w in model.parameters():
+            w -= 0.1 * w.grad
+answers = model(valid_set.images).argmax(1)
+print(
+    f"answer nine: {(answers == 9).float().mean():.0%}; digits that are nines: {(valid_set.labels == 9).float().mean():.0%}"
+)
+
+# %% [markdown]
+# It has learnt the last thing it was told.
+# The three ways that mix the classes cannot be told apart here: three epochs at this learning rate are far from the regime in which reshuffling lowered the floor.
+# So shuffle, always; whether once or every epoch is a smaller matter than it is often made, and section 1.4 says when it shows.
+#
+# ## Summary
+#
+# - A batch is what one update looks at. An epoch has ⌈N/B⌉ updates: one for the full batch, N for B = 1.
+# - A batch gradient is right on average, with covariance Σ/B·(N−B)/(N−1) without replacement: four times the batch, half the noise.
+# - At a constant learning rate the noise leaves the loss about η·tr(Σ)/(4B) above its minimum, less if you reshuffle and η is small, and not at all if every example can be fitted.
+# - "The full batch is stable" holds below η = 2/λ_max and not above it.
+# - Shuffle. Count your updates. Look at what your loader does with the last batch.
+#
+# ## Exercises
+#
+# 1. Change `num_examples` to 21 in the settings and run the lesson again. Which batches of section 1.1 change, and why does the table of section 1.5 not?
+# 2. In section 1.4, how large must B be for the noise of the digits' gradient to be as long as G itself? Estimate it from the two printed numbers, then check it with the points of the figure. (about 2 lines)
+# 3. Write `minibatches_with_replacement(n, batch_size, generator)`, and draw a histogram of how often each of 1,000 examples is used in one epoch. Which distribution should it follow? (about 4 lines)
+# 4. Rewrite the update of section 1.6 so that each example has the same weight over an epoch even when the last batch is short. Does the validation accuracy of section 1.7 change beyond its interval? (about 3 lines)
+# 5. Open: sort the digits by how dark they are instead of by class. Predict, then measure. Can you find an order that hurts more than sorting by class?
+#
+# ## References
+#
+# - Hung-yi Lee, "Batch and Momentum", Machine Learning 2021, National Taiwan University: the lecture whose claims C01 to C09 and C19 are tested here.
+# - L. Bottou, F. Curtis, J. Nocedal, "Optimization Methods for Large-Scale Machine Learning", [arXiv 1606.04838](https://arxiv.org/abs/1606.04838): the noise of batch gradients, and why a constant learning rate stops short of the minimum.
+# - P. Goyal et al., "Accurate, Large Minibatch SGD", [arXiv 1706.02677](https://arxiv.org/abs/1706.02677): traps of counting, averaging and shuffling in practice.
+# - K. Mishchenko, A. Khaled, P. Richtárik, "Random Reshuffling: Simple Analysis with Vast Improvements", [arXiv 2006.05988](https://arxiv.org/abs/2006.05988): the theory of reshuffling against drawing with replacement.
+# - K. He et al., "Delving Deep into Rectifiers", [arXiv 1502.01852](https://arxiv.org/abs/1502.01852): the random start of the network.

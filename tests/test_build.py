@@ -1,0 +1,99 @@
+"""The way from `notebooks/src/*.py` to the pages, tested on a tiny lesson; and that the real pages are fresh."""
+
+import nbformat
+import pytest
+
+from course_utils.authoring.build import NOTEBOOKS, WIDGET_VIEW, build, page_of, stale_cells
+
+TINY = """# %% [markdown]
+# # A tiny lesson
+
+# %%
+import matplotlib.pyplot as plt
+
+from course_utils.plotting import show
+
+print(2 + 2)
+
+# %% tags=["nbval-ignore-output"]
+fig, ax = plt.subplots()
+ax.plot([1, 2])
+show(fig, alt="a rising line")
+
+# %%
+import ipywidgets
+
+ipywidgets.IntSlider()
+"""
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    source = tmp_path_factory.mktemp("course") / "src" / "09_tiny.py"
+    source.parent.mkdir()
+    source.write_text(TINY, encoding="utf-8")
+    build(source)
+    return source
+
+
+def test_a_page_holds_the_outputs_and_lasting_cell_ids(tiny):
+    cells = nbformat.read(page_of(tiny), as_version=4).cells
+    assert [cell.id for cell in cells] == ["09-001", "09-002", "09-003", "09-004"]
+    assert cells[1].outputs[0].text == "4\n"
+    assert cells[2].outputs[0].metadata["image/png"]["alt"] == "a rising line"
+    assert cells[2].metadata.tags == ["nbval-ignore-output"]
+
+
+def test_a_page_keeps_no_widget_state_and_no_view_that_is_dead_without_a_kernel(tiny):
+    page = nbformat.read(page_of(tiny), as_version=4)
+    assert set(page.metadata) == {"kernelspec", "language_info"}
+    assert list(page.cells[3].outputs[0].data) == ["text/plain"]
+    assert WIDGET_VIEW not in page_of(tiny).read_text()
+
+
+def test_a_rebuild_gives_the_same_bytes(tiny):
+    before = page_of(tiny).read_bytes()
+    build(tiny)
+    assert page_of(tiny).read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "old, new, complaint",
+    [
+        ("2 + 2", "2 + 3", r"cell 2 differs in text"),
+        ('tags=["nbval-ignore-output"]', 'tags=["hide-input"]', r"cell 3 differs in tags"),
+        ("# %% [markdown]\n# # A tiny lesson", "# %%\n# # A tiny lesson", r"cell 1 differs in type"),
+        ("# %%\nimport ipywidgets\n\nipywidgets.IntSlider()\n", "", r"cell 4 is in one of the two only"),
+    ],
+)
+def test_the_stale_cell_is_named(tiny, old, new, complaint):
+    assert stale_cells(tiny) == []
+    assert old in TINY
+    tiny.write_text(TINY.replace(old, new), encoding="utf-8")
+    lines = stale_cells(tiny)
+    tiny.write_text(TINY, encoding="utf-8")
+    assert len(lines) == 1
+    assert complaint in lines[0] and "make build NB=09" in lines[0]
+
+
+def test_a_cell_that_fails_leaves_the_page_as_it_was(tiny):
+    before = page_of(tiny).read_bytes()
+    tiny.write_text(TINY.replace("2 + 2", "2 / 0"), encoding="utf-8")
+    with pytest.raises(Exception, match="division by zero"):
+        build(tiny)
+    tiny.write_text(TINY, encoding="utf-8")
+    assert page_of(tiny).read_bytes() == before
+
+
+def test_a_verdict_that_was_not_seen_is_not_published(tiny):
+    tiny.write_text(
+        TINY.replace("print(2 + 2)", "print('C05 not seen with these settings')"), encoding="utf-8"
+    )
+    with pytest.raises(RuntimeError, match="09_tiny.py: C05 not seen"):
+        build(tiny)
+    tiny.write_text(TINY, encoding="utf-8")
+
+
+@pytest.mark.parametrize("source", sorted((NOTEBOOKS / "src").glob("*.py")), ids=lambda source: source.stem)
+def test_every_page_is_built_from_its_source_as_it_stands(source):
+    assert stale_cells(source) == []

@@ -1,0 +1,102 @@
+import io
+import json
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from PIL import Image
+from scipy import stats
+
+from course_utils.plotting import batch_axis, batch_color, mean_interval, plot_band, show
+
+
+@pytest.fixture
+def published():
+    """Collect what a cell would show."""
+    shell = InteractiveShell.instance()
+    shell.display_pub, before = CapturingDisplayPublisher(), shell.display_pub
+    yield shell.display_pub.outputs
+    shell.display_pub = before
+
+
+def luminance(color):
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in color[:3]]
+    return float(np.dot([0.2126, 0.7152, 0.0722], linear))
+
+
+def test_larger_batches_are_lighter_so_that_the_order_survives_grey_print():
+    shades = [luminance(batch_color(4**k)) for k in range(8)] + [luminance(batch_color(60_000))]
+    assert np.all(np.diff(shades) > 0.01)
+
+
+def test_every_batch_colour_stands_out_from_white_paper():
+    contrast = [1.05 / (luminance(batch_color(size)) + 0.05) for size in (1, 100, 60_000)]
+    assert min(contrast) > 1.9
+
+
+@pytest.mark.parametrize("size", [0, -3, 60_001])
+def test_a_batch_size_without_a_colour_is_named(size):
+    with pytest.raises(ValueError, match=f"between 1 and 60000, got {size}"):
+        batch_color(size)
+
+
+def test_the_batch_axis_has_a_tick_at_each_size_tested_and_no_other():
+    _, ax = plt.subplots()
+    batch_axis(ax, [1, 32, 1000])
+    assert ax.get_xscale() == "log"
+    assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "32", "1,000"]
+    assert len(ax.xaxis.get_minorticklocs()) == 0
+    plt.close()
+
+
+def test_the_interval_is_students_with_n_minus_1_degrees_of_freedom():
+    runs = np.array([[1.0, 4.0], [2.0, 4.5], [4.0, 7.0]])
+    mean, half_width = mean_interval(runs)
+    interval = stats.t.interval(0.95, 2, loc=runs.mean(0), scale=stats.sem(runs))
+    np.testing.assert_allclose([mean - half_width, mean + half_width], interval)
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
+        mean_interval([[1.0, 2.0]])
+
+
+def test_a_band_runs_from_mean_minus_to_mean_plus_half_width():
+    _, ax = plt.subplots()
+    plot_band(ax, [0, 1], [[1.0, 2.0], [3.0, 2.0]], color="k")
+    heights = ax.collections[0].get_paths()[0].vertices[:, 1]
+    assert heights.max() == pytest.approx(2 + stats.t.ppf(0.975, 1) * 1)
+    plt.close()
+
+
+def test_show_puts_out_one_png_with_its_alt_text_and_closes_the_figure(published):
+    fig, _ = plt.subplots(figsize=(6.4, 4))
+    show(fig, alt="an empty frame")
+    (output,) = published
+    assert output["data"]["text/plain"] == output["metadata"]["image/png"]["alt"] == "an empty frame"
+    json.dumps(output)  # fit for a notebook
+    assert not plt.fignum_exists(fig.number)
+
+
+def test_show_refuses_a_figure_without_alt_text():
+    with pytest.raises(ValueError, match="alt must say"):
+        show(plt.figure(), alt=" ")
+
+
+def test_the_style_writes_nothing_below_nine_points_on_white_paper():
+    sizes = (
+        "font.size",
+        "axes.titlesize",
+        "axes.labelsize",
+        "xtick.labelsize",
+        "ytick.labelsize",
+        "legend.fontsize",
+    )
+    assert min(plt.rcParams[size] for size in sizes) >= 9
+    fig = plt.figure()
+    png = io.BytesIO()
+    fig.savefig(png)
+    plt.close(fig)
+    assert Image.open(png).convert("RGB").getpixel((2, 2)) == (255, 255, 255)

@@ -1,0 +1,156 @@
+import math
+
+import pytest
+import torch
+import torch.nn.functional as F
+
+from course_utils.data import Split
+from course_utils.models import mlp
+from course_utils.training import History, evaluate, minibatches, train
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def blobs(n=50, classes=3, seed=0):
+    """Return `n` easy examples: 2x2 images whose brightest pixel is the class."""
+    g = generator(seed)
+    labels = torch.randint(classes, (n,), generator=g)
+    images = 0.3 * torch.rand(n, 1, 2, 2, generator=g)
+    images.view(n, 4)[torch.arange(n), labels] += 0.7
+    return Split(images, labels)
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 10, 20])
+def test_an_epoch_uses_each_example_exactly_once(batch_size):
+    batches = minibatches(20, batch_size, generator=generator())
+    assert sorted(torch.cat(batches).tolist()) == list(range(20))
+    assert len(batches) == math.ceil(20 / batch_size)
+
+
+def test_the_last_batch_is_short_or_dropped():
+    assert [len(b) for b in minibatches(20, 8, generator=generator())] == [8, 8, 4]
+    assert [len(b) for b in minibatches(20, 8, generator=generator(), drop_last=True)] == [8, 8]
+    assert [len(b) for b in minibatches(20, 5, generator=generator(), drop_last=True)] == [5] * 4
+
+
+def test_the_order_is_fresh_every_epoch_and_repeats_with_the_seed():
+    g = generator()
+    first, second = (torch.cat(minibatches(100, 10, generator=g)) for _ in range(2))
+    assert not torch.equal(first, second)
+    assert torch.equal(first, torch.cat(minibatches(100, 10, generator=generator())))
+
+
+@pytest.mark.parametrize("batch_size", [0, -1, 2.5, 21, "8", None])
+def test_a_batch_size_out_of_range_is_named_with_its_bound(batch_size):
+    with pytest.raises(ValueError, match=rf"between 1 and 20 .*got {batch_size!r}"):
+        minibatches(20, batch_size, generator=generator())
+    with pytest.raises(ValueError, match="between 1 and 20"):
+        train(
+            mlp((4, 3), seed=0), blobs(20), batch_size=batch_size, lr=0.1, num_steps=1, generator=generator()
+        )
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_train_walks_the_path_of_torch_optim_sgd(momentum):
+    data = blobs()
+    ours, theirs = mlp((4, 8, 3), seed=1).double(), mlp((4, 8, 3), seed=1).double()
+    data = Split(data.images.double(), data.labels)
+    train(ours, data, batch_size=8, lr=0.2, momentum=momentum, num_epochs=3, generator=generator(5))
+    optimizer, g = torch.optim.SGD(theirs.parameters(), lr=0.2, momentum=momentum), generator(5)
+    for _ in range(3):
+        for batch in minibatches(len(data), 8, generator=g):
+            optimizer.zero_grad()
+            F.cross_entropy(theirs(data.images[batch]), data.labels[batch]).backward()
+            optimizer.step()
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-12, atol=1e-13)
+
+
+def test_full_batch_training_is_gradient_descent_by_hand():
+    data, model = blobs(10), mlp((4, 3), seed=0)
+    weight, bias = (w.detach().clone().requires_grad_() for w in model.parameters())
+    train(model, data, batch_size=10, lr=0.5, num_steps=1, generator=generator())
+    grads = torch.autograd.grad(
+        F.cross_entropy(data.images.flatten(1) @ weight.T + bias, data.labels), (weight, bias)
+    )
+    for after, before, grad in zip(model.parameters(), (weight, bias), grads, strict=True):
+        torch.testing.assert_close(after, before - 0.5 * grad)
+
+
+def test_the_same_seed_gives_the_same_numbers():
+    def run():
+        settings = dict(batch_size=8, lr=0.1, num_epochs=2, valid=blobs(seed=1))
+        return train(mlp((4, 8, 3), seed=1), blobs(), generator=generator(5), **settings)
+
+    assert run() == run()
+
+
+def test_history_counts_updates_and_epochs_for_both_budgets():
+    settings = dict(batch_size=8, lr=0.1)
+    epochs = train(mlp((4, 3), seed=0), blobs(20), num_epochs=2, generator=generator(), **settings)
+    assert (epochs.steps, epochs.epochs) == ([0, 3, 6], [0, 1, 2])
+    steps = train(mlp((4, 3), seed=0), blobs(20), num_steps=5, generator=generator(), **settings)
+    assert (steps.steps, steps.epochs) == ([0, 3, 5], [0, 1, 1 + 16 / 20])
+    chosen = train(
+        mlp((4, 3), seed=0), blobs(20), num_steps=5, eval_steps=[1, 4], generator=generator(), **settings
+    )
+    assert chosen.steps == [1, 4]
+
+
+def test_history_holds_full_evaluations_of_the_final_weights():
+    data, valid, model = blobs(), blobs(seed=1), mlp((4, 8, 3), seed=1)
+    history = train(model, data, batch_size=8, lr=0.1, num_epochs=2, valid=valid, generator=generator())
+    assert (history.train_loss[-1], history.train_accuracy[-1]) == evaluate(model, data)
+    assert (history.valid_loss[-1], history.valid_accuracy[-1]) == evaluate(model, valid)
+    assert history.diverged_at is None
+
+
+@pytest.mark.parametrize("eval_steps", [None, []])
+def test_a_run_that_diverges_ends_with_a_history_that_says_when(eval_steps):
+    model = mlp((4, 8, 3), seed=0)
+    settings = dict(batch_size=5, lr=1e30, num_epochs=50, eval_steps=eval_steps)
+    history = train(model, blobs(), generator=generator(), **settings)
+    assert isinstance(history, History)
+    assert history.diverged_at <= 10
+    assert eval_steps == [] or not math.isfinite(history.train_loss[-1])
+
+
+@pytest.mark.parametrize("batch_size", [1, 7, 50, 1000])
+def test_evaluate_weights_every_example_the_same_whatever_the_chunks(batch_size):
+    model, data = mlp((4, 8, 3), seed=1), blobs()
+    loss, accuracy = evaluate(model, data, batch_size=batch_size)
+    logits = model(data.images)
+    assert loss == pytest.approx(F.cross_entropy(logits, data.labels).item(), rel=1e-6)
+    assert accuracy == (logits.argmax(1) == data.labels).double().mean().item()
+
+
+def test_evaluate_switches_dropout_off_and_leaves_the_mode_as_it_was():
+    model = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Dropout(0.9), mlp((4, 3), seed=0))
+    assert evaluate(model, blobs()) == evaluate(model, blobs())
+    assert model.training
+
+
+@pytest.mark.parametrize(
+    "wrong, message",
+    [
+        ({"num_epochs": None}, "exactly one of num_epochs and num_steps"),
+        ({"num_steps": 3}, "exactly one of num_epochs and num_steps"),
+        ({"num_epochs": 0}, "num_epochs must be a whole number of at least 1, got 0"),
+        ({"num_epochs": 1.5}, "num_epochs must be a whole number"),
+        ({"lr": -0.1}, "lr must be a positive finite number, got -0.1"),
+        ({"lr": math.nan}, "lr must be a positive finite number, got nan"),
+        ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
+    ],
+)
+def test_settings_out_of_range_are_named(wrong, message):
+    settings = {"batch_size": 4, "lr": 0.1, "num_epochs": 1, **wrong}
+    with pytest.raises(ValueError, match=message):
+        train(mlp((4, 3), seed=0), blobs(20), generator=generator(), **settings)
+
+
+def test_a_model_on_another_device_than_its_data_is_named():
+    model = mlp((4, 3), seed=0).to("meta")
+    with pytest.raises(ValueError, match="model on meta but data on cpu"):
+        train(model, blobs(20), batch_size=4, lr=0.1, num_steps=1, generator=generator())
