@@ -14,14 +14,13 @@ INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m p
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
-.venv/ready: pyproject.toml constraints.txt
+.venv/ready: pyproject.toml constraints.txt lab.json
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"The course needs Python 3.11 or newer, found {v[0]}.{v[1]}. If a newer one is installed: make PYTHON=python3.12 …")'
 	@echo "Setting up .venv: about a minute and 1.3 GB (more where PyTorch comes with CUDA) …"
 	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 	$(INSTALL) -e '.[lab,test]'
-	@mkdir -p .venv/share/jupyter/lab/settings  # no pop-up that asks for news from the network
-	@echo '{"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}' \
-	  > .venv/share/jupyter/lab/settings/overrides.json
+	@mkdir -p .venv/share/jupyter/lab/settings
+	@cp lab.json .venv/share/jupyter/lab/settings/overrides.json
 	@touch $@
 
 .venv/ready-%: .venv/ready
@@ -29,7 +28,7 @@ help:
 	@touch $@
 
 lab: .venv/ready
-	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/notebooks $(LAB_ARGS)
+	$(BIN)/python -m jupyterlab '--LabApp.default_url=/lab/tree/README.md?file-browser-path=notebooks' $(LAB_ARGS)
 
 test: .venv/ready
 	$(BIN)/python -m pytest

@@ -13,6 +13,7 @@ from course_utils import timing
 from course_utils.models import mlp
 
 LESSON = Path(__file__).parents[1] / "notebooks" / "src" / "02_gpu_batch_timing.py"
+EXPERIMENT = LESSON.parents[1] / "experiments" / "batch_timing.py"
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -233,9 +234,17 @@ def test_two_sizes_are_too_few_for_a_fit():
         timing.fit_knee([1, 10], [1.0, 2.0])
 
 
-def test_peaks_count_two_operations_a_product_term_and_both_ways_of_a_copy():
-    peaks = timing.measure_peaks("cpu", size=64)
-    assert peaks.flops > 1e6 and peaks.bandwidth > 1e6
+def test_peaks_count_two_operations_a_term_and_both_ways_of_a_copy():
+    ticks = iter(range(10**6))  # every product and every copy takes 1 s of this clock
+    assert timing.measure_peaks("cpu", size=64, clock=lambda: next(ticks)) == (2 * 64**3, 2 * 2**28)
+
+
+def test_the_experiment_gives_a_row_for_each_batch_size_it_was_allowed():
+    names = {"__name__": "experiment"}
+    exec(EXPERIMENT.read_text(encoding="utf-8"), names)
+    rows = names["run"](**names["grid"][0] | {"device": "cpu", "largest": 5, "mode": "eager"})
+    assert [row["batch_size"] for row in rows] == [1, 2, 5]
+    assert all(set(row) == {*names["columns"], "status"} for row in rows)
 
 
 @needs_cuda

@@ -1,0 +1,40 @@
+"""Run all benchmarks, or those named (`python -m benchmarks startup`), which then only print."""
+
+import datetime
+import platform
+import sys
+from pathlib import Path
+
+import torch
+
+from benchmarks import startup, training, widgets
+
+ALL = {"training": training, "startup": startup, "widgets": widgets}
+
+
+def cpu_name() -> str:
+    """Return the processor's name as the system tells it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def main(names: list[str]) -> None:
+    tables = {name: ALL[name].main() for name in names or ALL}
+    header = (
+        "# Benchmarks\n\nMade by `make bench`. Ratios within one run are what counts; times belong to this machine, "
+        "and none of them is asserted anywhere.\n\n"
+        f"{cpu_name()}, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        f"torch {torch.__version__}; {datetime.date.today()}.\n"
+    )
+    text = "\n".join([header, *tables.values()])
+    print(text)
+    if not names:
+        Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
