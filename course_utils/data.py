@@ -282,14 +282,15 @@ def _from_mirrors(file: DataFile, target: Path) -> bytes:
             if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
                 raise DataError(  # … unless it is our own disk that failed
                     f"cannot keep {file.path} in {target.parent}: {error}. Make room there, or make "
-                    f"the folder writable, or set COURSE_DATA to a folder that holds {file.path}."
+                    f"the folder writable, or set COURSE_DATA to a folder in torchvision's layout."
                 ) from error
             tried.append(f"{url}: {error}")
     raise DataError(
         f"could not get {file.path}. Tried:\n  "
         + "\n  ".join(tried)
         + "\nWhat to do: check the network and try again; or set the environment variable COURSE_DATA to a "
-        f"folder that holds {file.path}; or use the embedded digits, load_mnist()."
+        f"folder in torchvision's layout, where this file is {file.path}; or stay with the embedded digits, "
+        "which load_mnist() reads without a network."
     )
 
 

@@ -10,7 +10,7 @@ An experiment is a script, `notebooks/experiments/NAME.py`, that declares three 
 
 `grid` may also be a list of cells, each a dict. A row may have a `status` of its own, such as "diverged", and
 may leave columns out. A fourth name, `jobs = 1`, is for cells that need the machine to themselves, as to be
-timed. What the script imports must be installed where it runs, and of its own files it can use none.
+timed. Workers are sent the script's text and run its top level once each; it has no `__file__` there.
 
 `python -m course_utils.experiment NAME` runs the cells that `notebooks/results/NAME.csv` lacks, one torch
 thread each, and appends a cell's rows as soon as it is done. It may be killed at any moment and called again.
@@ -33,6 +33,7 @@ import itertools
 import os
 import platform
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -82,7 +83,7 @@ def load(script: Path) -> Experiment:
     source = script.read_text(encoding="utf-8")
     names = _names(source)
     if missing := {"grid", "columns", "run"} - names.keys():
-        raise Refusal(f"{script.name} must define grid, columns and run; it lacks {', '.join(missing)}")
+        raise Refusal(f"{script.name} must define grid, columns, run; it lacks {', '.join(sorted(missing))}")
     cells = _cells(names["grid"])
     columns = [*cells[0], *names["columns"], "status", "cell_seconds", "rows_left"]
     if len(set(columns)) < len(columns):
@@ -153,9 +154,11 @@ def machine() -> dict[str, str]:
     """Return what a header says of this machine: the device, the number of cores, and the versions."""
     import torch  # not above: workers import this module, and a script may do without torch
 
-    gpu = [torch.cuda.get_device_name()] if torch.cuda.is_available() else []
+    from course_utils.timing import device_name
+
+    devices = ["cpu", "cuda"] if torch.cuda.is_available() else ["cpu"]
     return {
-        "device": " with ".join([_cpu_name(), *gpu]),
+        "device": " with ".join(map(device_name, devices)),
         "cores": f"{joblib.cpu_count()}, one thread a job",
         "python": ".".join(platform.python_version_tuple()[:2]),
         "torch": torch.__version__,
@@ -163,16 +166,10 @@ def machine() -> dict[str, str]:
     }
 
 
-def _cpu_name() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(": ")[2]
-    return platform.processor() or platform.machine()
-
-
 def _commit(script: Path) -> str:
-    """Return the commit, with "+dirty" where the script or the package differs from it."""
+    """Return the commit, with "+dirty" where the script or the package differs from it, or "unknown"."""
+    if not shutil.which("git"):
+        return "unknown"
 
     def git(*arguments):
         command = ["git", "--no-optional-locks", *arguments]
@@ -271,21 +268,20 @@ def record(
 def _workers(jobs: int, dask: str | None):
     """Yield joblib's settings and what the header says of the machines; each must have this package."""
     if dask is None:
-        import torch
+        from course_utils.timing import pinned_threads
 
-        torch.set_num_threads(1)  # for a single job, which runs in this process
         jobs = joblib.effective_n_jobs(jobs)
-        yield {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}, machine() | {"jobs": str(jobs)}
-        return
-    from dask.distributed import Client
+        settings = {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
+        with pinned_threads(1):  # for a single job, which runs in this process
+            yield settings, machine() | {"jobs": str(jobs)}
+    else:
+        from dask.distributed import Client
 
-    with Client(dask) as client:
-        machines = list(client.run(machine).values())
-        header = {key: " / ".join(sorted({each[key] for each in machines})) for key in machines[0]}
-        yield (
-            {"backend": "dask", "client": client, "n_jobs": -1},
-            header | {"jobs": f"{len(machines)} on Dask"},
-        )
+        with Client(dask) as client:
+            machines = list(client.run(machine).values())
+            header = {key: " / ".join(sorted({each[key] for each in machines})) for key in machines[0]}
+            settings = {"backend": "dask", "client": client, "n_jobs": -1}
+            yield settings, header | {"jobs": f"{len(machines)} on Dask"}
 
 
 def _missing(cells: list[dict], recording: Recording) -> list[dict]:
@@ -403,12 +399,8 @@ def main() -> None:
     """Record the experiment that the command line names."""
     parser = argparse.ArgumentParser(prog="python -m course_utils.experiment")
     parser.add_argument("name", help="of a script in notebooks/experiments, without .py")
-    parser.add_argument(
-        "--jobs", type=int, help="cells at a time; default: one a core, or what the script says"
-    )
-    parser.add_argument(
-        "--dask", metavar="ADDRESS", help="scheduler of a cluster (needs dask and distributed)"
-    )
+    parser.add_argument("--jobs", type=int, help="cells at a time, one a core unless the script says else")
+    parser.add_argument("--dask", metavar="ADDRESS", help="a cluster's scheduler (needs dask, distributed)")
     parser.add_argument("--machine", metavar="LABEL", help="record into NAME.LABEL.csv, not NAME.csv")
     parser.add_argument("--out", metavar="FILE", type=Path, help="record into this file")
     chosen = parser.parse_args()

@@ -5,11 +5,13 @@ import math
 import multiprocessing
 import os
 import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -72,7 +74,9 @@ def measured(path):
 
 def record_in_a_group_of_its_own(script, out):
     os.setpgrp()
-    os.environ["JOBLIB_TEMP_FOLDER"] = str(out.parent)  # or what a killed group leaves would pile up in memory
+    os.environ["JOBLIB_TEMP_FOLDER"] = str(
+        out.parent
+    )  # or what a killed group leaves would pile up in memory
     record(script, out, jobs=2)
 
 
@@ -85,6 +89,8 @@ def kill_soon_after_a_new_row(recorder, out, delay):
     with contextlib.suppress(ProcessLookupError):
         os.killpg(recorder.pid, signal.SIGKILL)
     recorder.join()
+    for semaphore in Path("/dev/shm").glob(f"sem.loky-{recorder.pid}-*"):  # its keeper was killed too
+        semaphore.unlink()
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
@@ -245,7 +251,7 @@ def test_a_row_that_does_not_fit_is_a_failure_that_names_the_way_out(script, out
 @pytest.mark.parametrize(
     ("old", "new", "complaint"),
     [
-        ("columns =", "rows =", "must define grid, columns and run; it lacks columns"),
+        ("columns =", "rows =", "must define grid, columns, run; it lacks columns"),
         ("[1, 3]", "[1, 1]", "same cell twice; give repetitions a seed each"),
         ("[1, 3]", "[]", "must have a cell"),
         ('["step"', '["seed"', "distinct names, got factor, seed, seed"),
@@ -323,6 +329,21 @@ def test_the_header_tells_where_rows_come_from_but_neither_host_nor_path(script,
     assert "# command: python -m course_utils.experiment toy --jobs 1\n" in header
     assert socket.gethostname() not in header
     assert str(tmp_path) not in header
+
+
+@pytest.mark.skipif(not shutil.which("git"), reason="needs git")
+def test_the_header_names_the_commit_and_whether_the_script_differs_from_it(script, out, tmp_path):
+    def git(*arguments):
+        command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+
+    toy = script(SMALL)
+    git("init"), git("add", "."), git("commit", "-m", "toy")
+    commit = git("rev-parse", "HEAD")[:10]
+    record(toy, out, jobs=1)
+    record(script(SMALL + "# changed"), tmp_path / "changed.csv", jobs=1)
+    assert read_results(out).attrs["provenance"]["commit"] == commit
+    assert read_results(tmp_path / "changed.csv").attrs["provenance"]["commit"] == f"{commit}+dirty"
 
 
 def test_an_unknown_experiment_is_refused_with_a_list_of_those_there_are(script, tmp_path, monkeypatch):

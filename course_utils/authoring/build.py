@@ -29,7 +29,10 @@ def read_source(source: Path) -> nbformat.NotebookNode:
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for position, cell in enumerate(notebook.cells, start=1):
         cell.id = f"{source.stem[:2]}-{position:03d}"
-        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = {"tags": tags} if tags else {}
+        if "hide-input" in tags:  # how a figure is drawn: folded in JupyterLab, one click away
+            cell.metadata["jupyter"] = {"source_hidden": True}
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 

@@ -36,7 +36,14 @@ from ipywidgets import Dropdown, IntSlider, SelectionSlider
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.models import mlp
-from course_utils.plotting import batch_axis, batch_color, mean_interval, plot_band, plot_surface, show
+from course_utils.plotting import (
+    batch_axis,
+    batch_color,
+    mean_interval,
+    plot_band,
+    plot_surface,
+    show,
+)
 from course_utils.training import evaluate, minibatches, train
 from course_utils.widgets import draw_batches, draw_paths, explore
 
@@ -66,7 +73,7 @@ targets = features @ [1.0, 0.5] + noise  # (N,)
 
 
 def gradient(w, batch, targets=targets):
-    """Return the gradient (2,) of the mean loss over `batch` (an array of example numbers) at `w` (2,)."""
+    """Return the gradient (2,) at `w` (2,) of the mean loss over the examples in `batch`."""
     error = features[batch] @ w - targets[batch]
     return error @ features[batch] / len(batch)
 
@@ -134,7 +141,7 @@ def descend(batch_size, lr, seed, num_epochs=8, targets=targets):
 
 # %%
 everything = np.arange(num_examples)
-hessian = features.T @ features / num_examples  # (2, 2), the same everywhere: the loss is quadratic
+hessian = features.T @ features / num_examples  # (2, 2), the same at every w
 minimum = np.linalg.solve(hessian, features.T @ targets / num_examples)
 
 
@@ -156,9 +163,12 @@ for ax, size in zip(axes, (20, 1), strict=True):
     plot_surface(ax, loss, minimum, **area)
     ax.plot(*path.T, "o-", color=batch_color(size), markersize=4, linewidth=1.4)
     ax.plot(*start, "o", color=batch_color(size), markerfacecolor="white", markersize=9)
-    ax.annotate("start", start, xytext=(9, 3), textcoords="offset points")
+    ax.annotate("start", start, xytext=(-2, -18), textcoords="offset points")
     ax.annotate("minimum", minimum, xytext=(9, 4), textcoords="offset points")
-    ax.set(title=f"B = {size}: {len(path) - 1} update{'s' if len(path) > 2 else ''}", xlabel="slope")
+    ax.set(
+        title=f"B = {size}: {len(path) - 1} update{'s' if len(path) > 2 else ''}",
+        xlabel="slope",
+    )
 axes[0].set_ylabel("intercept")
 show(
     fig,
@@ -185,7 +195,7 @@ for size in (20, 1):
 
 # %%
 def uphill_share(batch_size, lr=lr, targets=targets):
-    """Return the fraction of updates, over 20 seeds, after which the loss over all examples was larger."""
+    """Return the fraction of updates, over 20 seeds, that made the loss over all larger."""
     paths = [descend(batch_size, lr, seed, targets=targets) for seed in range(20)]
     changes = [np.diff(loss(path[:, 0], path[:, 1])) for path in paths]
     return np.mean(np.array(changes) > 0)
@@ -201,18 +211,25 @@ print({size: f"{share:.0%}" for size, share in uphill.items()})
 
 # %%
 largest = np.linalg.eigvalsh(hessian)[-1]
-print(f"λ_max = {largest:.3f}, so full-batch steps should stay stable up to η = {2 / largest:.3f}")
+print(
+    f"λ_max = {largest:.3f}: full-batch steps should be stable up to η = {2 / largest:.3f}"
+)
+end = {}
 for factor in (1.9, 2.1):
     path = descend(20, factor / largest, seed=1, num_epochs=40)
+    end[factor] = loss(*path[-1])
     print(
-        f"η = {factor}/λ_max: loss {loss(*path[0]):.2f} at the start, {loss(*path[-1]):.2f} after 40 updates"
+        f"η = {factor}/λ_max: loss {loss(*start):.2f} at the start, {end[factor]:.2f} after 40"
     )
 
 # %%
-rise_below, rise_above = (
-    loss(*descend(20, factor / largest, seed=1, num_epochs=40)[-1]) - loss(*start) for factor in (1.9, 2.1)
+verdict(
+    "C09",
+    uphill[20] == 0,
+    uphill[1] > 0.2,
+    end[1.9] < loss(*start),
+    end[2.1] > loss(*start),
 )
-verdict("C09", uphill[20] == 0, uphill[1] > 0.2, rise_below < 0, rise_above > 0)
 
 # %% [markdown]
 # Now move things yourself.
@@ -241,7 +258,9 @@ fig, update = paths_figure()
 _ = explore(
     fig,
     update,
-    batch_size=SelectionSlider(options=[1, 2, 4, 5, 10, 20], value=2, description="batch size B"),
+    batch_size=SelectionSlider(
+        options=[1, 2, 4, 5, 10, 20], value=2, description="batch size B"
+    ),
     lr=SelectionSlider(options=rates, value=0.2, description="learning rate η"),
     seed=IntSlider(min=0, max=20, value=1, description="seed"),
 )
@@ -256,7 +275,7 @@ _ = explore(
 
 # %%
 def epoch_order(scheme, epoch, seed=0):
-    """Return the examples that an epoch uses, in order, as an array (N,) of numbers counted from 0."""
+    """Return the examples (N,) that an epoch uses, in order, counted from 0."""
     if scheme == "fixed order":
         return np.arange(num_examples)
     if scheme == "shuffled once":
@@ -284,7 +303,9 @@ fig, update = draw_batches(epoch_order, num_examples=num_examples)
 _ = explore(
     fig,
     update,
-    batch_size=SelectionSlider(options=[1, 2, 4, 5, 8, 10, 20], value=4, description="batch size B"),
+    batch_size=SelectionSlider(
+        options=[1, 2, 4, 5, 8, 10, 20], value=4, description="batch size B"
+    ),
     scheme=Dropdown(options=schemes, value="reshuffled every epoch", description="order"),
     seed=IntSlider(min=0, max=20, value=0, description="seed"),
 )
@@ -299,7 +320,11 @@ for scheme in schemes:
     print(f"{scheme:24} different examples used in epochs 1, 2, 3: {different}")
 
 # %%
-complete = all(sorted(epoch_order(s, epoch)) == list(everything) for s in schemes[:3] for epoch in range(50))
+complete = all(
+    sorted(epoch_order(s, epoch)) == list(everything)
+    for s in schemes[:3]
+    for epoch in range(50)
+)
 drawn = [len(set(epoch_order("with replacement", epoch).tolist())) for epoch in range(50)]
 verdict("C03", complete, max(drawn) < num_examples)
 
@@ -324,7 +349,8 @@ loader = torch.utils.data.DataLoader(range(num_examples), batch_size=4, shuffle=
 loader_epochs = [torch.stack(list(loader)).tolist() for _ in range(3)]
 verdict(
     "C04",
-    batch_with_example_1("reshuffled every epoch", 0) != batch_with_example_1("reshuffled every epoch", 1),
+    batch_with_example_1("reshuffled every epoch", 0)
+    != batch_with_example_1("reshuffled every epoch", 1),
     batch_with_example_1("shuffled once", 0) == batch_with_example_1("shuffled once", 1),
     loader_epochs[0] != loader_epochs[1] != loader_epochs[2],
 )
@@ -360,7 +386,9 @@ for size in (1, 2, 4, 19, 20):
     bias = batch_gradients.mean(0) - G
     covariance = (batch_gradients - G).T @ (batch_gradients - G) / len(batches)
     formula = Sigma / size * (num_examples - size) / (num_examples - 1)
-    agree = np.allclose(bias, 0, atol=1e-12) and np.allclose(covariance, formula, atol=1e-12)
+    agree = np.allclose(bias, 0, atol=1e-12) and np.allclose(
+        covariance, formula, atol=1e-12
+    )
     print(
         f"B = {size:2}: all {len(batches):5,} batches, trace {np.trace(covariance):.4f}, formula exact: {agree}"
     )
@@ -398,7 +426,9 @@ batch_sizes = [1, 4, 16, 64, 256, 512, 900]
 measured = []
 for size in batch_sizes:
     picks = torch.rand(300, N, generator=generator).argsort(1)[:, :size].to(device)
-    shares = torch.zeros(300, N, device=device).scatter_(1, picks, 1 / size)  # a row a batch
+    shares = torch.zeros(300, N, device=device).scatter_(
+        1, picks, 1 / size
+    )  # a row a batch
     measured.append((shares @ grads - G).square().sum(1).mean().sqrt().item())
 
 # %% tags=["hide-input"]
@@ -409,9 +439,19 @@ ax.plot(curve, np.sqrt(trace / curve * (N - curve) / (N - 1)), color="#222222")
 for size, distance in zip(batch_sizes, measured, strict=True):
     ax.plot(size, distance, "o", color=batch_color(size), markersize=8)
 ax.annotate(
-    "without replacement: the formula", (560, 0.24), xytext=(-14, -4), textcoords="offset points", ha="right"
+    "without replacement: the formula",
+    (560, 0.24),
+    xytext=(-14, -4),
+    textcoords="offset points",
+    ha="right",
 )
-ax.annotate("with replacement: 1/√B", (90, 1), xytext=(14, 4), textcoords="offset points", color="#555555")
+ax.annotate(
+    "with replacement: 1/√B",
+    (90, 1),
+    xytext=(14, 4),
+    textcoords="offset points",
+    color="#555555",
+)
 ax.set(yscale="log", ylim=(0.05, 15), title="Four times the batch, half the noise")
 ax.set_ylabel("distance of $g_B$ from $G$, root mean square")
 batch_axis(ax, batch_sizes)
@@ -423,7 +463,10 @@ show(
 
 # %%
 formula = [np.sqrt(trace / size * (N - size) / (N - 1)) for size in batch_sizes]
-print("largest gap between points and formula:", f"{max(abs(np.array(measured) / formula - 1)):.1%}")
+print(
+    "largest gap between points and formula:",
+    f"{max(abs(np.array(measured) / formula - 1)):.1%}",
+)
 print(f"noise at B = 1 is {np.sqrt(trace) / G.norm().item():.1f} times as long as G itself")
 
 # %% [markdown]
@@ -445,18 +488,17 @@ print(f"noise at B = 1 is {np.sqrt(trace) / G.norm().item():.1f} times as long a
 
 # %%
 def floor(scheme, lr, targets=targets, num_epochs=400, copies=50):
-    """Return the mean excess loss over the last half of the epochs, measured at their ends, at B = 1."""
+    """Return the excess loss at B = 1, mean over the ends of the last half of the epochs."""
     rng = np.random.default_rng(0)
     best = np.linalg.solve(hessian, features.T @ targets / num_examples)
     w = np.tile(best + 0.1, (copies, 1))
-    once = rng.random((copies, num_examples)).argsort(1)
+    order = rng.random((copies, num_examples)).argsort(1)  # a row a copy
     total = 0.0
     for epoch in range(num_epochs):
-        order = {
-            "shuffled once": lambda: once,
-            "reshuffled every epoch": lambda: rng.random((copies, num_examples)).argsort(1),
-            "with replacement": lambda: rng.integers(0, num_examples, (copies, num_examples)),
-        }[scheme]()
+        if scheme == "reshuffled every epoch":
+            order = rng.random((copies, num_examples)).argsort(1)
+        if scheme == "with replacement":
+            order = rng.integers(0, num_examples, (copies, num_examples))
         for i in order.T:  # i (copies,): the example that each copy uses now
             error = (features[i] * w).sum(1) - targets[i]
             w = w - lr * error[:, None] * features[i]
@@ -466,7 +508,9 @@ def floor(scheme, lr, targets=targets, num_epochs=400, copies=50):
 
 
 learning_rates = [0.01, 0.02, 0.05, 0.1, 0.2]
-floors = {scheme: [floor(scheme, rate) for rate in learning_rates] for scheme in schemes[1:]}
+floors = {
+    scheme: [floor(scheme, rate) for rate in learning_rates] for scheme in schemes[1:]
+}
 
 # %%
 at_minimum = np.array([gradient(minimum, [i]) for i in range(num_examples)])
@@ -481,7 +525,10 @@ scheme_styles = {
 }
 fig, ax = plt.subplots(figsize=(6.4, 4.2))
 ax.plot(
-    learning_rates, [rate * trace_at_minimum / 4 for rate in learning_rates], color="#888888", linestyle="--"
+    learning_rates,
+    [rate * trace_at_minimum / 4 for rate in learning_rates],
+    color="#888888",
+    linestyle="--",
 )
 for scheme in schemes[1:]:
     ax.plot(learning_rates, floors[scheme], label=scheme, **scheme_styles[scheme])
@@ -492,7 +539,12 @@ ax.annotate(
     textcoords="offset points",
     color="#666666",
 )
-ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="excess loss at the end of an epoch")
+ax.set(
+    xscale="log",
+    yscale="log",
+    xlabel="learning rate η",
+    ylabel="excess loss at the end of an epoch",
+)
 ax.set(title="Reshuffling lowers the floor, if η is small")
 ax.set_xticks(learning_rates, [str(rate) for rate in learning_rates])
 ax.minorticks_off()
@@ -504,11 +556,16 @@ show(
 )
 
 # %%
-clean_targets = features @ [1.0, 0.5]  # all twenty points on one line: the model can fit them exactly
+clean_targets = features @ [
+    1.0,
+    0.5,
+]  # all twenty points on one line: the model can fit them exactly
 fitted = floor("with replacement", 0.1, targets=clean_targets)
 for rate in (0.02, 0.2):
+    i = learning_rates.index(rate)
     with_replacement, reshuffled = (
-        floors[s][learning_rates.index(rate)] for s in ("with replacement", "reshuffled every epoch")
+        floors["with replacement"][i],
+        floors["reshuffled every epoch"][i],
     )
     print(
         f"η = {rate}: with replacement {with_replacement / (rate * trace_at_minimum / 4):.2f} times the formula, "
@@ -517,7 +574,13 @@ for rate in (0.02, 0.2):
 print(f"η = 0.1, points exactly on a line: {fitted:.0e}")
 
 # %%
-verdict("C07", uphill[1] > 0.2, uphill[20] == 0, floors["with replacement"][3] > 1e-3, fitted < 1e-20)
+verdict(
+    "C07",
+    uphill[1] > 0.2,
+    uphill[20] == 0,
+    floors["with replacement"][3] > 1e-3,
+    fitted < 1e-20,
+)
 
 # %% [markdown]
 # So "B = 1 is noisy" needs its condition.
@@ -607,9 +670,18 @@ def train_by_hand(model, train_set, batch_size, lr, num_epochs, generator):
 
 # %% tags=["nbval-ignore-output"]
 model = mlp((784, 128, 10), seed=0).to(device)
-print("before: loss {:.2f}, accuracy {:.0%} on digits not trained on".format(*evaluate(model, valid_set)))
+print(
+    "before: loss {:.2f}, accuracy {:.0%} on digits not trained on".format(
+        *evaluate(model, valid_set)
+    )
+)
 train_by_hand(
-    model, train_set, batch_size=20, lr=0.1, num_epochs=2, generator=torch.Generator().manual_seed(0)
+    model,
+    train_set,
+    batch_size=20,
+    lr=0.1,
+    num_epochs=2,
+    generator=torch.Generator().manual_seed(0),
 )
 print("after:  loss {:.2f}, accuracy {:.0%}".format(*evaluate(model, valid_set)))
 
@@ -630,7 +702,10 @@ history = train(
 )
 print(
     "weights equal:",
-    all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True)),
+    all(
+        torch.equal(a, b)
+        for a, b in zip(model.parameters(), twin.parameters(), strict=True)
+    ),
 )
 
 # %% [markdown]
@@ -648,33 +723,50 @@ def digit_order(scheme, epoch, seed):
     if scheme == "sorted by class":
         return train_set.labels.cpu().argsort()
     if scheme == "with replacement":
-        return torch.randint(n, (n,), generator=torch.Generator().manual_seed(1000 * seed + epoch))
+        return torch.randint(
+            n, (n,), generator=torch.Generator().manual_seed(1000 * seed + epoch)
+        )
     draw = seed if scheme == "shuffled once" else 1000 * seed + epoch
     return torch.randperm(n, generator=torch.Generator().manual_seed(draw))
 
 
-def accuracy_by_epoch(scheme, seed, batch_size=20, lr=0.1, num_epochs=3):
+def train_in_order(model, order, batch_size=20, lr=0.1):
+    for batch in order.to(device).split(batch_size):
+        model.zero_grad()
+        F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch]).backward()
+        with torch.no_grad():
+            for w in model.parameters():
+                w -= lr * w.grad
+
+
+def accuracy_by_epoch(scheme, seed, num_epochs=3):
     model = mlp((784, 128, 10), seed=seed).to(device)
     reached = [evaluate(model, valid_set)[1]]
     for epoch in range(num_epochs):
-        for batch in digit_order(scheme, epoch, seed).to(device).split(batch_size):
-            model.zero_grad()
-            F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch]).backward()
-            with torch.no_grad():
-                for w in model.parameters():
-                    w -= lr * w.grad
+        train_in_order(model, digit_order(scheme, epoch, seed))
         reached.append(evaluate(model, valid_set)[1])
     return reached
 
 
-digit_schemes = ["sorted by class", "shuffled once", "reshuffled every epoch", "with replacement"]
+digit_schemes = [
+    "sorted by class",
+    "shuffled once",
+    "reshuffled every epoch",
+    "with replacement",
+]
 runs = {s: [accuracy_by_epoch(s, seed) for seed in range(num_seeds)] for s in digit_schemes}
 
 # %% tags=["hide-input"]
 fig, ax = plt.subplots()
 for scheme in digit_schemes:
-    plot_band(ax, np.arange(4), 100 * np.array(runs[scheme]), label=scheme, **scheme_styles[scheme])
-ax.set(xlabel="epochs", ylabel="validation accuracy (%)", ylim=(0, 100))
+    plot_band(
+        ax,
+        np.arange(4),
+        100 * np.array(runs[scheme]),
+        label=scheme,
+        **scheme_styles[scheme],
+    )
+ax.set(xlabel="epochs", ylabel="validation accuracy (%)", ylim=(0, 100), xticks=range(4))
 ax.set_title(f"Sorted data: the network forgets what it saw first ({num_seeds} seeds)")
 ax.legend(loc="center right", bbox_to_anchor=(1, 0.6))
 show(
@@ -694,16 +786,10 @@ for scheme in digit_schemes:
 
 # %% tags=["nbval-ignore-output"]
 model = mlp((784, 128, 10), seed=0).to(device)
-for batch in digit_order("sorted by class", epoch=0, seed=0).to(device).split(20):
-    model.zero_grad()
-    F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch]).backward()
-    with torch.no_grad():
-        for w in model.parameters():
-            w -= 0.1 * w.grad
-answers = model(valid_set.images).argmax(1)
-print(
-    f"answer nine: {(answers == 9).float().mean():.0%}; digits that are nines: {(valid_set.labels == 9).float().mean():.0%}"
-)
+train_in_order(model, digit_order("sorted by class", epoch=0, seed=0))
+answered = (model(valid_set.images).argmax(1) == 9).float().mean().item()
+really = (valid_set.labels == 9).float().mean().item()
+print(f"answers that say nine: {answered:.0%}; digits that are nines: {really:.0%}")
 
 # %% [markdown]
 # It has learnt the last thing it was told.
