@@ -54,6 +54,31 @@ def descend(gradient, start, *, lr: float, beta: float = 0.0, num_steps: int, ru
     return np.array(points)
 
 
+# ---- what a path does along one direction of curvature
+
+
+def growth_factors(lr, beta, curvature) -> np.ndarray:
+    """Return the two complex factors (..., 2) by which heavy-ball moves grow per update along a `curvature`.
+
+    The roots of σ² − (1 + β − ηλ)σ + β; the arguments may be arrays of one shape, and λ negative (a saddle).
+    """
+    half_sum, beta = (1 + np.asarray(beta) - np.multiply(lr, curvature)) / 2, np.asarray(beta)
+    spread = np.sqrt((half_sum**2 - beta).astype(complex))
+    return np.stack([half_sum + spread, half_sum - spread], axis=-1)
+
+
+def regime(lr: float, beta: float, curvature: float) -> str:
+    """Return the name of what the heavy ball does along a direction of positive `curvature`."""
+    factors = growth_factors(lr, beta, curvature)
+    if abs(factors).max() >= 1:
+        return "unstable"
+    if abs(factors[0].imag) > 1e-9:
+        return "under-damped"
+    if abs(factors[0] - factors[1]) < 1e-6 and beta > 0:
+        return "critically damped"
+    return "over-damped" if factors.real.sum() >= 0 else "zigzagging"
+
+
 # ---- surfaces of one weight
 
 

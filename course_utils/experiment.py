@@ -36,6 +36,7 @@ import re
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -272,6 +273,7 @@ def _workers(jobs: int, dask: str | None):
 
         jobs = joblib.effective_n_jobs(jobs)
         settings = {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
+        settings |= {"initializer": _end_with, "initargs": (os.getpid(),)}
         with pinned_threads(1):  # for a single job, which runs in this process
             yield settings, machine() | {"jobs": str(jobs)}
     else:
@@ -282,6 +284,17 @@ def _workers(jobs: int, dask: str | None):
             header = {key: " / ".join(sorted({each[key] for each in machines})) for key in machines[0]}
             settings = {"backend": "dask", "client": client, "n_jobs": -1}
             yield settings, header | {"jobs": f"{len(machines)} on Dask"}
+
+
+def _end_with(parent: int) -> None:
+    """Make this worker end when its parent has ended: after a kill -9 it would go on, then wait for ever."""
+
+    def watch():
+        while os.getppid() == parent:
+            time.sleep(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _missing(cells: list[dict], recording: Recording) -> list[dict]:

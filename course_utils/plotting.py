@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
-from scipy.special import stdtrit
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
@@ -67,6 +66,8 @@ def mean_interval(runs) -> tuple[np.ndarray, np.ndarray]:
 
     Raises ValueError for fewer than two seeds, which have no spread to speak of.
     """
+    from scipy.special import stdtrit  # here, because it takes longer to import than all the rest
+
     runs = np.asarray(runs, dtype=float)
     n = len(runs)
     if n < 2:

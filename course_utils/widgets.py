@@ -11,10 +11,8 @@ import io
 import math
 from collections.abc import Callable
 
-import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
-from IPython.display import display
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.colors import Normalize
@@ -26,13 +24,16 @@ from course_utils.plotting import CSS_PIXELS_PER_INCH, batch_axis, batch_color, 
 IMAGE = '<img alt="{alt}" style="max-width: 100%; height: auto" src="data:image/png;base64,{png}">'
 
 
-def explore(fig: Figure, update: Callable[..., str], **controls: ipywidgets.ValueWidget) -> ipywidgets.VBox:
-    """Show `fig` under `controls` and redraw it whenever one moves; return the box, picture last.
+def explore(fig: Figure, update: Callable[..., str], **controls):
+    """Show `fig` under `controls` (ipywidgets) and redraw it whenever one moves; return the box, picture last.
 
     Each control's value goes to `update` under the control's keyword. What does not move is drawn once; a frame
     restores it and draws the animated artists over it. A held key cannot queue frames: a slider sends its next
     value only when the kernel has answered the last, and then the newest one.
     """
+    import ipywidgets  # here, because it takes longer to import than all the rest
+    from IPython.display import display
+
     plt.close(fig)
     fig.set_dpi(CSS_PIXELS_PER_INCH)
     canvas = FigureCanvasAgg(fig)

@@ -80,6 +80,12 @@ def record_in_a_group_of_its_own(script, out):
     record(script, out, jobs=2)
 
 
+def new_recorder(script, out):
+    processes = multiprocessing.get_context("forkserver")
+    processes.set_forkserver_preload(["course_utils.experiment", "torch"])
+    return processes.Process(target=record_in_a_group_of_its_own, args=(script, out))
+
+
 def kill_soon_after_a_new_row(recorder, out, delay):
     before = len(measured(out)) if out.exists() else 0
     recorder.start()
@@ -93,14 +99,14 @@ def kill_soon_after_a_new_row(recorder, out, delay):
         semaphore.unlink()
 
 
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+needs_groups = pytest.mark.skipif(not hasattr(os, "killpg"), reason="needs process groups")
+
+
+@needs_groups
 def test_five_kills_at_random_moments_lose_no_row_and_leave_none_twice(tmp_path, script, out):
-    processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["course_utils.experiment", "torch"])
     toy, reported, kills_that_interrupted = script(SQUARES), [], 0
     for _ in range(5):
-        recorder = processes.Process(target=record_in_a_group_of_its_own, args=(toy, out))
-        kill_soon_after_a_new_row(recorder, out, random.uniform(0, 0.03))
+        kill_soon_after_a_new_row(new_recorder(toy, out), out, random.uniform(0, 0.03))
         assert set(reported) <= set(measured(out))
         reported = measured(out)
         kills_that_interrupted += len(reported) < len(squares(15))
@@ -108,6 +114,21 @@ def test_five_kills_at_random_moments_lose_no_row_and_leave_none_twice(tmp_path,
     command = [sys.executable, "-m", "course_utils.experiment", "toy", "--out", str(out)]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert measured(out) == squares(15)
+
+
+@needs_groups
+def test_workers_end_soon_after_their_recorder_was_killed(script, out, tmp_path):
+    beats = tmp_path / "beats"
+    beat = f"[(time.sleep(0.05), open({str(beats)!r}, 'a').write('.')) for _ in range(300)]"
+    recorder = new_recorder(script(SMALL.replace("return", f"{beat}\n    return")), out)
+    recorder.start()
+    while not beats.exists():
+        time.sleep(0.05)
+    recorder.kill()
+    size = -1
+    while size < (size := beats.stat().st_size):
+        time.sleep(1)
+    assert size < 300, "a worker went on to the end of its cell"
 
 
 def test_a_tail_torn_at_any_byte_is_cut_off_and_measured_again(script, out):
