@@ -72,10 +72,10 @@ def regime(lr: float, beta: float, curvature: float) -> str:
     factors = growth_factors(lr, beta, curvature)
     if abs(factors).max() >= 1:
         return "unstable"
-    if abs(factors[0].imag) > 1e-9:
-        return "under-damped"
-    if abs(factors[0] - factors[1]) < 1e-6 and beta > 0:
+    if beta > 0 and abs(factors[0] - factors[1]) < 1e-6:
         return "critically damped"
+    if factors[0].imag:
+        return "under-damped"
     return "over-damped" if factors.real.sum() >= 0 else "zigzagging"
 
 

@@ -242,6 +242,7 @@ def test_peaks_count_two_operations_a_term_and_both_ways_of_a_copy():
 def test_the_experiment_gives_a_row_for_each_batch_size_it_was_allowed():
     names = {"__name__": "experiment"}
     exec(EXPERIMENT.read_text(encoding="utf-8"), names)
+    names.update(num_examples=10, matmul_size={"cpu": 16})
     rows = names["run"](**names["grid"][0] | {"device": "cpu", "largest": 5, "mode": "eager"})
     assert [row["batch_size"] for row in rows] == [1, 2, 5]
     assert all(set(row) == {*names["columns"], "status"} for row in rows)

@@ -686,6 +686,16 @@ for network in networks:
         f"B = 1: moving the weights explains {per_update / recording[1]:.0%} of the floor"
     )
 
+# %% tags=["nbval-ignore-output"]
+peaks = measure_peaks(device, size=8192 if device == "cuda" else 2048)
+flops = weights_and_flops("784-128-10")[1] * curve["batch_size"] / curve["update_ms"] * 1000
+print(
+    f"here and now: {peaks.flops / 1e9:,.0f} GFLOP/s and {peaks.bandwidth / 1e9:,.0f} GB/s at best"
+)
+print(
+    f"updates reach {flops.max() / peaks.flops:.0%} of that speed, at B = 1 {flops[0] / peaks.flops:.1%}"
+)
+
 # %% [markdown]
 # On the slope the machine does what it can: large batches run at a good part of the speed that it reaches on nothing but a matrix product.
 # No trick in Python will make them much faster.
@@ -871,7 +881,7 @@ for ax, values, label, title in panels:
     for size, column in zip(race_sizes, values.T, strict=True):
         ax.plot([size] * 3, column, "o", color=batch_color(size), markersize=6, alpha=0.8)
     ax.set(yscale="log", ylabel=label, title=title)
-    batch_axis(ax, race_sizes[::2] + [race_sizes[-1]])
+    batch_axis(ax, [1, 20, 500, 2000])
 show(
     fig,
     alt="Three panels against batch size, all axes logarithmic, three seeds. Updates needed fall steeply at first and then level off; "
