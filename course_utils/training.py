@@ -24,23 +24,23 @@ def minibatches(
 
     Raises ValueError for a batch size that is no whole number between 1 and n.
     """
-    order = torch.randperm(n, generator=generator).to(device)
-    batches = order.split(check_batch_size(batch_size, n))
+    batch_size = check_batch_size(batch_size, n)  # before the generator moves
+    batches = torch.randperm(n, generator=generator).to(device).split(batch_size)
     return batches[:-1] if drop_last and len(batches[-1]) < batch_size else batches
 
 
 def check_batch_size(batch_size: int, n: int) -> int:
     """Return `batch_size` as an int; raise ValueError unless it is a whole number between 1 and n examples."""
-    try:
-        size = operator.index(batch_size)
-    except TypeError:
-        size = 0
-    if not 1 <= size <= n:
-        raise ValueError(
-            f"batch_size must be a whole number between 1 and {n} (the number of training examples), "
-            f"got {batch_size!r}"
-        )
-    return size
+    if _is_whole(batch_size) and 1 <= batch_size <= n:
+        return operator.index(batch_size)
+    raise ValueError(
+        f"batch_size must be a whole number between 1 and {n} (the number of training examples), "
+        f"got {batch_size!r}"
+    )
+
+
+def _is_whole(value) -> bool:
+    return hasattr(value, "__index__") and not (isinstance(value, torch.Tensor) and value.is_floating_point())
 
 
 @dataclass(frozen=True)
@@ -85,9 +85,9 @@ def train(
     A run whose loss overflows ends early, with `History.diverged_at` set.
     """
     n = len(train_set)
-    check_batch_size(batch_size, n)
+    batch_size = check_batch_size(batch_size, n)
     _check_settings(lr, momentum, num_epochs, num_steps)
-    weights = list(model.parameters())
+    weights = [w for w in model.parameters() if w.requires_grad]
     images, labels = train_set.images, train_set.labels
     if weights[0].device != images.device:
         raise ValueError(
@@ -97,7 +97,11 @@ def train(
     last_step = num_steps if num_epochs is None else num_epochs * steps_per_epoch
     if eval_steps is None:
         eval_steps = [*range(0, last_step, steps_per_epoch), last_step]
-    eval_steps = set(eval_steps)
+    eval_steps = {operator.index(step) for step in eval_steps}
+    if not eval_steps <= set(range(last_step + 1)):
+        raise ValueError(
+            f"eval_steps must lie between 0 and {last_step} (the last update), got {max(eval_steps)}"
+        )
     history = History()
     velocity = [torch.zeros_like(w) for w in weights] if momentum else None
     step, diverged_at = 0, None
@@ -147,7 +151,7 @@ def _check_settings(lr, momentum, num_epochs, num_steps):
             f"give exactly one of num_epochs and num_steps, got num_epochs={num_epochs}, num_steps={num_steps}"
         )
     for name, value in (("num_epochs", num_epochs), ("num_steps", num_steps)):
-        if value is not None and (value != int(value) or value < 1):
+        if value is not None and not (_is_whole(value) and value >= 1):
             raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be a positive finite number, got {lr!r}")
@@ -162,6 +166,8 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 10_000) -> tup
     Every example counts the same, whatever `batch_size`, which only bounds the memory used. The model is put
     into evaluation mode for the purpose and left in the mode it came in.
     """
+    if len(split) == 0:
+        raise ValueError("evaluate needs at least one example, got an empty split")
     was_training = model.training
     model.eval()
     loss = correct = 0.0

@@ -24,6 +24,8 @@ from course_utils.plotting import CSS_PIXELS_PER_INCH, batch_axis, batch_color, 
 
 IMAGE = '<img alt="{alt}" style="max-width: 100%; height: auto" src="data:image/png;base64,{png}">'
 
+SYMBOLS = {"lr": "η"}
+
 
 def explore(fig: Figure, update: Callable[..., str], **controls):
     """Show `fig` under `controls` (ipywidgets) and redraw it whenever one moves; return the box, picture last.
@@ -45,7 +47,11 @@ def explore(fig: Figure, update: Callable[..., str], **controls):
     picture = ipywidgets.HTML()
 
     def redraw(_change=None):
-        alt = update(**{name: control.value for name, control in controls.items()})
+        try:
+            alt = update(**{name: control.value for name, control in controls.items()})
+        except Exception as error:  # a kernel swallows it, and the old picture would seem to be the new one
+            picture.value = f"<pre>{html.escape(f'{type(error).__name__}: {error}')}</pre>"
+            raise
         canvas.restore_region(background)
         for artist in moving:
             fig.draw_artist(artist)
@@ -84,7 +90,7 @@ def draw_batches(epoch_order: Callable[..., np.ndarray], *, num_examples: int = 
     ax.grid(False)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
-    shades, scale = plt.get_cmap("Blues"), Normalize(-2, num_examples * 1.25)
+    shades, scale = plt.get_cmap("Blues"), Normalize(-2, num_examples * 2)
     cells = ax.add_collection(PolyCollection([], animated=True, edgecolors="white", linewidths=0.6))
     outline = ax.add_collection(
         PolyCollection([], animated=True, facecolors="none", edgecolors="#D55E00", linewidths=2.5)
@@ -112,8 +118,7 @@ def draw_batches(epoch_order: Callable[..., np.ndarray], *, num_examples: int = 
         cells.set_facecolor(shades(scale(examples)))
         outline.set_verts([corner for corner, i in zip(corners, examples, strict=True) if i == 0])
         for label, i, corner in zip(labels, examples, corners, strict=True):
-            label.set(text=str(i + 1), x=corner[0][0] + cell / 2)
-            label.set_color("white" if i > 0.55 * num_examples else "#222222")
+            label.set(text=str(i + 1) if cell > room / 45 else "", x=corner[0][0] + cell / 2)
         places = [np.unique(np.flatnonzero(order == 0) // batch_size + 1) for order in orders]
         where = "; ".join(" and ".join(map(str, p)) if len(p) else "none" for p in places)
         return (
@@ -146,7 +151,7 @@ def draw_paths(
     ax.set(xlabel=names[0], ylabel=names[1])
     best = loss(*minimum)
     highest = loss(np.array(xlim), np.array(ylim)).max() - best
-    curve_ax.set(yscale="log", xlim=(0, num_epochs), ylim=(highest / 1e5, 10 * highest))
+    curve_ax.set(yscale="log", xlim=(0, num_epochs), ylim=(highest / 1e6, 10 * highest))
     curve_ax.set(xlabel="epochs", ylabel="loss over all examples, above its minimum")
     style = {"animated": True, "solid_joinstyle": "round"}
     (line,) = ax.plot([], [], linewidth=1.2, marker="o", markersize=3, markeredgewidth=0, zorder=4, **style)
@@ -168,11 +173,12 @@ def draw_paths(
             artist.set_color(color)
         start.set_markerfacecolor("white")
         inside = np.all((points >= [xlim[0], ylim[0]]) & (points <= [xlim[1], ylim[1]]))
+        chosen = ", ".join(f"{SYMBOLS.get(name, name)} = {value}" for name, value in settings.items())
         caption.set_text(
-            f"B = {batch_size}: {len(points) - 1} updates" + ("" if inside else "\nleaves the map")
+            f"B = {batch_size}, {chosen}\n{len(points) - 1} updates" + ("" if inside else ", leaves the map")
         )
         return (
-            f"Path of {len(points) - 1} updates with batches of {batch_size} over the loss surface; excess loss "
+            f"Path of {len(points) - 1} updates over the loss surface, B = {batch_size}, {chosen}; excess loss "
             f"{above[0]:.2g} at the start, {above[-1]:.2g} at the end."
         )
 
@@ -210,7 +216,10 @@ def draw_timing(batch_sizes, milliseconds):
     def mark(bars, text, place):
         for bar in bars:
             bar.set_xdata([place, place])
-        text.set(x=place, ha="left" if place < 30 else "right" if place > 3000 else "center")
+        text.set(
+            x=np.clip(place, 1, sizes.max()),
+            ha="left" if place < 30 else "right" if place > 3000 else "center",
+        )
 
     def update(*, t0: float, rate: float, num_examples: int, guess: int, measured: bool) -> str:
         knee = t0 * rate

@@ -36,7 +36,7 @@ def tiny(tmp_path_factory):
     return source
 
 
-def test_a_page_holds_the_outputs_and_lasting_cell_ids(tiny):
+def test_a_page_holds_the_outputs_and_an_id_for_each_cell(tiny):
     cells = nbformat.read(page_of(tiny), as_version=4).cells
     assert [cell.id for cell in cells] == ["09-001", "09-002", "09-003", "09-004"]
     assert cells[1].outputs[0].text == "4\n"
@@ -89,9 +89,25 @@ def test_a_verdict_that_was_not_seen_is_not_published(tiny):
     tiny.write_text(
         TINY.replace("print(2 + 2)", "print('C05 not seen with these settings')"), encoding="utf-8"
     )
-    with pytest.raises(RuntimeError, match="09_tiny.py: C05 not seen"):
+    with pytest.raises(RuntimeError, match="C05 not seen"):
         build(tiny)
     tiny.write_text(TINY, encoding="utf-8")
+
+
+def test_a_cell_that_warns_is_not_published(tiny):
+    tiny.write_text(TINY.replace("print(2 + 2)", "import warnings; warnings.warn('old')"), encoding="utf-8")
+    with pytest.raises(RuntimeError, match="wrote on stderr"):
+        build(tiny)
+    tiny.write_text(TINY, encoding="utf-8")
+
+
+def test_a_page_that_is_missing_or_torn_is_named(tiny):
+    whole = page_of(tiny).read_bytes()
+    page_of(tiny).write_bytes(whole[:100])
+    assert "09_tiny.ipynb is no notebook" in stale_cells(tiny)[0]
+    page_of(tiny).unlink()
+    assert "09_tiny.ipynb is missing" in stale_cells(tiny)[0]
+    page_of(tiny).write_bytes(whole)
 
 
 @pytest.mark.parametrize("source", sorted((NOTEBOOKS / "src").glob("*.py")), ids=lambda source: source.stem)

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
@@ -139,6 +140,10 @@ def test_evaluate_switches_dropout_off_and_leaves_the_mode_as_it_was():
         ({"num_steps": 3}, "exactly one of num_epochs and num_steps"),
         ({"num_epochs": 0}, "num_epochs must be a whole number of at least 1, got 0"),
         ({"num_epochs": 1.5}, "num_epochs must be a whole number"),
+        ({"num_epochs": math.inf}, "num_epochs must be a whole number of at least 1, got inf"),
+        ({"num_epochs": 2.0}, "num_epochs must be a whole number of at least 1, got 2.0"),
+        ({"eval_steps": [6]}, r"eval_steps must lie between 0 and 5 \(the last update\), got 6"),
+        ({"eval_steps": [-1, 2]}, "eval_steps must lie between 0 and 5"),
         ({"lr": -0.1}, "lr must be a positive finite number, got -0.1"),
         ({"lr": math.nan}, "lr must be a positive finite number, got nan"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
@@ -154,3 +159,30 @@ def test_a_model_on_another_device_than_its_data_is_named():
     model = mlp((4, 3), seed=0).to("meta")
     with pytest.raises(ValueError, match="model on meta but data on cpu"):
         train(model, blobs(20), batch_size=4, lr=0.1, num_steps=1, generator=generator())
+
+
+def test_a_refused_batch_size_leaves_the_generator_where_it_was():
+    g = generator()
+    with pytest.raises(ValueError):
+        minibatches(20, 21, generator=g)
+    assert torch.equal(torch.rand(3, generator=g), torch.rand(3, generator=generator()))
+
+
+def test_whole_numbers_of_numpy_and_torch_count_as_python_s():
+    settings = dict(lr=0.1, num_epochs=np.int64(1), eval_steps=torch.tensor([1, 2]))
+    history = train(mlp((4, 3), seed=0), blobs(20), batch_size=np.int64(8), generator=generator(), **settings)
+    assert history.steps == [1, 2] and history.epochs == [0.4, 0.8]
+    assert all(type(value) is float for value in history.epochs)
+
+
+def test_frozen_weights_stay_as_they_are():
+    model = mlp((4, 8, 3), seed=0)
+    model[1].requires_grad_(False)
+    before = model[1].weight.clone()
+    train(model, blobs(20), batch_size=4, lr=0.1, num_steps=3, generator=generator())
+    assert torch.equal(model[1].weight, before)
+
+
+def test_an_empty_split_cannot_be_evaluated():
+    with pytest.raises(ValueError, match="at least one example"):
+        evaluate(mlp((4, 3), seed=0), blobs(20)[:0])

@@ -53,6 +53,21 @@ def test_alt_text_cannot_break_out_of_its_attribute():
     assert 'alt="dot at x = 3, &quot;quoted&quot; &lt;here&gt;"' in picture.value
 
 
+def test_an_error_while_drawing_takes_the_place_of_the_old_picture():
+    slider = IntSlider(value=0, min=0, max=9)
+    fig, update = dot_figure()
+
+    def fails_at_5(*, x):
+        if x == 5:
+            raise ValueError("x <must> not be 5")
+        return update(x=x)
+
+    picture = explore(fig, fails_at_5, x=slider).children[-1]
+    with pytest.raises(ValueError):
+        slider.value = 5
+    assert picture.value == "<pre>ValueError: x &lt;must&gt; not be 5</pre>"
+
+
 def shuffled(epoch, seed):
     return np.random.default_rng([seed, epoch]).permutation(20)
 

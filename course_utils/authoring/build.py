@@ -24,7 +24,7 @@ def page_of(source: Path) -> Path:
 
 
 def read_source(source: Path) -> nbformat.NotebookNode:
-    """Return the notebook in `source`, without outputs, each cell with its lasting id `<NN>-<position>`."""
+    """Return the notebook in `source`, without outputs, each cell's id its lesson and position, `01-007`."""
     notebook = jupytext.read(source, fmt="py:percent")
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for position, cell in enumerate(notebook.cells, start=1):
@@ -40,7 +40,8 @@ def read_source(source: Path) -> nbformat.NotebookNode:
 def build(source: Path) -> Path:
     """Execute `source`, write its page, return the page's path; an error in a cell raises and writes nothing.
 
-    Raises RuntimeError too where a verdict was not seen: a page that contradicts the claims is not published.
+    Raises RuntimeError too where a verdict was not seen, and where a cell warns on stderr: a page that contradicts
+    the claims, or that shows paths of this machine, is not published.
     """
     notebook = read_source(source)
     page = page_of(source)
@@ -49,6 +50,7 @@ def build(source: Path) -> Path:
         timeout=CELL_TIMEOUT,
         kernel_name="python3",
         record_timing=False,
+        coalesce_streams=True,  # how a cell flushes must not show in the page
         resources={"metadata": {"path": str(page.parent)}},
     )
     client.execute()
@@ -58,8 +60,15 @@ def build(source: Path) -> Path:
         raise RuntimeError(
             f"{source.name}: {'; '.join(unseen)}. Mend the lesson or the verdict in claims.toml"
         )
+    warnings = [
+        o.text for cell in notebook.cells for o in cell.get("outputs", []) if o.get("name") == "stderr"
+    ]
+    if warnings:
+        raise RuntimeError(f"{source.name}: a cell wrote on stderr, mend its cause:\n{warnings[0]}")
     nbformat.validate(notebook)
-    page.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    unfinished = page.with_suffix(".tmp")
+    unfinished.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")
+    unfinished.replace(page)
     return page
 
 
@@ -76,7 +85,10 @@ def stale_cells(source: Path) -> list[str]:
     page = page_of(source)
     if not page.exists():
         return [f"{page.name} is missing: run make build NB={source.stem[:2]}"]
-    wanted, built = read_source(source).cells, nbformat.read(page, as_version=4).cells
+    try:
+        wanted, built = read_source(source).cells, nbformat.read(page, as_version=4).cells
+    except nbformat.reader.NotJSONError:
+        return [f"{page.name} is no notebook: run make build NB={source.stem[:2]}"]
     lines = []
     for position in range(max(len(wanted), len(built))):
         pair = [
