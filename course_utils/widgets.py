@@ -151,7 +151,7 @@ def draw_paths(
     ax.set(xlabel=names[0], ylabel=names[1])
     best = loss(*minimum)
     highest = loss(np.array(xlim), np.array(ylim)).max() - best
-    curve_ax.set(yscale="log", xlim=(0, num_epochs), ylim=(highest / 1e6, 10 * highest))
+    curve_ax.set(yscale="log", xlim=(0, num_epochs), ylim=(highest / 1e5, 10 * highest))
     curve_ax.set(xlabel="epochs", ylabel="loss over all examples, above its minimum")
     style = {"animated": True, "solid_joinstyle": "round"}
     (line,) = ax.plot([], [], linewidth=1.2, marker="o", markersize=3, markeredgewidth=0, zorder=4, **style)
