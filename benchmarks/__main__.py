@@ -8,18 +8,9 @@ from pathlib import Path
 import torch
 
 from benchmarks import startup, training, widgets
+from course_utils.timing import device_name
 
 ALL = {"training": training, "startup": startup, "widgets": widgets}
-
-
-def cpu_name() -> str:
-    """Return the processor's name as the system tells it."""
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def main(names: list[str]) -> None:
@@ -27,7 +18,7 @@ def main(names: list[str]) -> None:
     header = (
         "# Benchmarks\n\nMade by `make bench`. Ratios within one run are what counts; times belong to this machine, "
         "and none of them is asserted anywhere.\n\n"
-        f"{cpu_name()}, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        f"{device_name('cpu')}, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
         f"torch {torch.__version__}; {datetime.date.today()}.\n"
     )
     text = "\n".join([header, *tables.values()])

@@ -100,6 +100,8 @@ def double_well(tilt: float = 0.15) -> Surface:
 
 def shelf(width: float = 1.0) -> Surface:
     """Return a slope that ends on an exactly flat shelf, 0 ≤ x ≤ width, with a valley of depth 1 behind it."""
+    if not width >= 0:
+        raise ValueError(f"width must be at least 0, got {width!r}")
 
     def loss(x):
         u = np.asarray(x) - width

@@ -346,7 +346,7 @@ def draw_ball(surface: Surface, *, xlim, ylim, num_steps: int = 40):
         ax.text(0.5, 0.97 - 0.07 * row, name, color=color, transform=ax.transAxes, ha="center", va="top")
     bars_ax.axhline(0, color="#888888", linewidth=0.8)
     bars_ax.set(
-        xlim=(-0.7, num_steps - 0.3),
+        xlim=(0.3, num_steps + 0.7),
         xlabel="move number",
         ylabel="part of the move ÷ the largest part",
         ylim=(-1.1, 1.3),
@@ -387,14 +387,14 @@ def draw_ball(surface: Surface, *, xlim, ylim, num_steps: int = 40):
         )
         tallest = max(abs(pulls).max(), abs(carries).max(), 1e-9)
         arrows.set_UVC(parts / tallest, np.zeros(3))
-        moves = np.arange(num_steps)
+        moves = np.arange(1, num_steps + 1)
         for lines, values, side in ((pull, pulls, -0.2), (carry, carries, 0.2)):
             lines.set_segments(
                 [[(m + side, 0), (m + side, v / tallest)] for m, v in zip(moves, values, strict=True)]
             )
-        cursor.set_x(step - 0.5)
+        cursor.set_x(step + 0.5)
         winner = "the last move" if abs(parts[1]) > abs(parts[0]) else "the gradient"
-        caption.set_text(f"move {step}: {winner} is larger")
+        caption.set_text(f"move {step + 1}: {winner} is larger")
         return (
             f"Ball after {step} updates with η = {lr:g}, β = {beta:g} at w = {points[step]:.2f}. Its next move is "
             f"{parts[0]:+.3f} from the gradient and {parts[1]:+.3f} from the last move."

@@ -99,7 +99,7 @@ def test_the_first_move_is_the_gradients_alone_and_the_arrows_say_so(ball):
     update(**{**ROLL, "step": 0})
     arrows = fig.axes[0].collections[0]
     assert arrows.U[1] == 0 and arrows.U[0] == arrows.U[2] > 0
-    assert "move 0: the gradient is larger" in texts(fig)
+    assert "move 1: the gradient is larger" in texts(fig)
 
 
 def test_past_the_first_valley_the_last_move_wins_over_a_gradient_that_points_back(ball):
@@ -107,7 +107,7 @@ def test_past_the_first_valley_the_last_move_wins_over_a_gradient_that_points_ba
     alt = update(**ROLL)
     arrows = fig.axes[0].collections[0]
     assert arrows.U[0] < 0 < arrows.U[2]
-    assert "move 6: the last move is larger" in texts(fig) and "w = -0.45" in alt
+    assert "move 7: the last move is larger" in texts(fig) and "w = -0.45" in alt
 
 
 @pytest.mark.parametrize(

@@ -10,12 +10,15 @@ from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.training import train
 
-grid = {
-    "batch_size": [20, 200, 2000],
-    "momentum": [0.0, 0.9, 0.99],
-    "effective_lr": [0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0],
-    "seed": range(5),
-}
+rates = [0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]  # of η/(1 − β)
+num_rates = {0.0: 6, 0.9: 9, 0.99: 11}  # for each β from the lowest up to one that no longer trains
+grid = [
+    {"batch_size": batch_size, "momentum": momentum, "effective_lr": rate, "seed": seed}
+    for batch_size in (10, 100, 1000)
+    for momentum, count in num_rates.items()
+    for rate in rates[:count]
+    for seed in range(5)
+]
 columns = ["lr", "step", "train_loss", "train_accuracy", "valid_accuracy"]
 num_steps = 200
 eval_steps = [50, 100, 200]
