@@ -28,7 +28,7 @@ help:
 	@touch $@
 
 lab: .venv/ready
-	$(BIN)/python -m jupyterlab '--LabApp.default_url=/lab/tree/README.md?file-browser-path=notebooks' $(LAB_ARGS)
+	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md $(LAB_ARGS)
 
 test: .venv/ready
 	$(BIN)/python -m pytest

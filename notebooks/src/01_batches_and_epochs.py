@@ -729,7 +729,7 @@ print(f"                          accuracy {accuracy_before:.0%} → {accuracy_a
 # From now on the course writes `train(…)` for this loop: the same updates in the same order, with a record of what was reached after each epoch.
 # The same, to the last bit:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 twin = mlp((784, 128, 10), seed=0).to(device)
 history = train(
     twin,
@@ -740,6 +740,8 @@ history = train(
     valid=valid_set,
     generator=torch.Generator().manual_seed(0),
 )
+
+# %%
 pairs = zip(model.parameters(), twin.parameters(), strict=True)
 print("weights equal:", all(torch.equal(a, b) for a, b in pairs))
 
