@@ -1,6 +1,7 @@
 """Run all benchmarks, or those named (`python -m benchmarks startup`), which then only print."""
 
 import datetime
+import os
 import platform
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ def main(names: list[str]) -> None:
     header = (
         "# Benchmarks\n\nMade by `make bench`. Ratios within one run are what counts; times belong to this machine, "
         "and none of them is asserted anywhere.\n\n"
-        f"{device_name('cpu')}, {torch.get_num_threads()} threads; Python {platform.python_version()}, "
+        f"{device_name('cpu')}, {os.cpu_count()} cores; Python {platform.python_version()}, "
         f"torch {torch.__version__}; {datetime.date.today()}.\n"
     )
     text = "\n".join([header, *tables.values()])

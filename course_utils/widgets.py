@@ -14,9 +14,11 @@ from collections.abc import Callable
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.collections import PolyCollection
+from matplotlib.collections import PathCollection, PolyCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.path import Path
+from matplotlib.textpath import TextPath
 from PIL import Image
 
 from course_utils.descent import Surface, descend, growth_factors, ravine, regime
@@ -95,11 +97,13 @@ def draw_batches(epoch_order: Callable[..., np.ndarray], *, num_examples: int = 
     outline = ax.add_collection(
         PolyCollection([], animated=True, facecolors="none", edgecolors="#D55E00", linewidths=2.5)
     )
-    labels = [
-        ax.text(0, row, "", ha="center", va="center", fontsize=9, animated=True)
-        for row in range(num_epochs)
-        for _ in range(num_examples)
-    ]
+    # Numbers as outlines in one collection: drawing 120 texts one by one would take twice the time of a frame.
+    glyphs = [_centred_outline(str(i + 1), size=9) for i in range(num_examples)]
+    numbers = PathCollection(
+        [], offsets=[(0, 0)], offset_transform=ax.transData, facecolors="#222222", linewidths=0, animated=True
+    )
+    numbers.set_transform(fig.dpi_scale_trans)
+    ax.add_collection(numbers)
 
     def update(*, batch_size: int, **settings) -> str:
         orders = np.array([epoch_order(epoch=epoch, **settings) for epoch in range(num_epochs)])
@@ -117,8 +121,9 @@ def draw_batches(epoch_order: Callable[..., np.ndarray], *, num_examples: int = 
         cells.set_verts(corners)
         cells.set_facecolor(shades(scale(examples)))
         outline.set_verts([corner for corner, i in zip(corners, examples, strict=True) if i == 0])
-        for label, i, corner in zip(labels, examples, corners, strict=True):
-            label.set(text=str(i + 1) if cell > room / 45 else "", x=corner[0][0] + cell / 2)
+        fits = cell > room / 45  # else the numbers would overlap
+        numbers.set_paths([glyphs[i] for i in examples] if fits else [])
+        numbers.set_offsets([(corner[0][0] + cell / 2, corner[0][1] + 0.38) for corner in corners])
         places = [np.unique(np.flatnonzero(order == 0) // batch_size + 1) for order in orders]
         where = "; ".join(" and ".join(map(str, p)) if len(p) else "none" for p in places)
         return (
@@ -127,6 +132,13 @@ def draw_batches(epoch_order: Callable[..., np.ndarray], *, num_examples: int = 
         )
 
     return fig, update
+
+
+def _centred_outline(text: str, *, size: float) -> Path:
+    """Return the outline of `text`, `size` points high, in inches around its middle."""
+    outline = TextPath((0, 0), text, size=size)
+    box = outline.get_extents()
+    return Path((outline.vertices - (box.min + box.max) / 2) / 72, outline.codes)
 
 
 def draw_paths(

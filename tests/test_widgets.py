@@ -1,6 +1,7 @@
 import base64
 import io
 import re
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -76,8 +77,14 @@ def shuffled(epoch, seed):
 def test_the_picture_of_batches_shows_each_example_where_its_order_puts_it(batch_size):
     fig, update = draw_batches(shuffled)
     alt = update(batch_size=batch_size, seed=0)
-    shown = [int(label.get_text()) - 1 for label in fig.axes[0].texts]
-    assert shown == [i for epoch in range(6) for i in shuffled(epoch, 0)]
+    cells, _, numbers = fig.axes[0].collections
+    order = [i for epoch in range(6) for i in shuffled(epoch, 0)]
+    shades = -cells.get_facecolor()[:, :3].sum(1)  # the larger the number, the darker
+    assert np.argsort(shades[:20]).tolist() == np.argsort(order[:20]).tolist()
+    widths = [path.get_extents().width for path in numbers.get_paths()]
+    assert np.mean(np.array(widths)[np.array(order) < 9]) < np.mean(np.array(widths)[np.array(order) >= 9])
+    for one, other in combinations(range(40), 2):  # the same number is the same outline
+        assert (numbers.get_paths()[one] is numbers.get_paths()[other]) == (order[one] == order[other])
     where = list(shuffled(0, 0)).index(0) // batch_size + 1
     assert f"Example 1 sits in batch {where};" in alt or f"Example 1 sits in batch {where} of" in alt
     plt.close(fig)
