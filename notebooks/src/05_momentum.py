@@ -21,7 +21,7 @@
 #
 # | Run time | Before it | It follows |
 # |---|---|---|
-# | about 30 seconds on two laptop cores, without GPU or network | lesson 1, and what an eigenvalue is | the second half of Hung-yi Lee's "Batch and Momentum" (2021), and Sebastian Raschka's L12.3, "Learning with momentum" (2021) |
+# | about 30 seconds on two cores, without GPU or network | lesson 1, and what an eigenvalue is | the second half of Hung-yi Lee's "Batch and Momentum" (2021), and Sebastian Raschka's L12.3, "Learning with momentum" (2021) |
 #
 # Claims carry a number, C51 to C66 and C72 from Lee, E01 to E21 from Raschka; [all verdicts on one page](claims.md).
 #
@@ -62,7 +62,7 @@ from course_utils.widgets import draw_ball, draw_momentum, explore
 
 # %%
 device = "cpu"  # or "cuda", "mps"
-full = False  # True: all 60,000 training digits (downloads 12 MB once)
+full = False  # True: all of MNIST, 55,000 digits to train on (12 MB once, some minutes)
 lr = 0.5  # learning rate η on the first toy surface
 beta = 0.8  # momentum coefficient β there
 num_seeds = 5  # runs behind each mean of the runs on digits that are made here
