@@ -16,7 +16,7 @@ help:
 
 .venv/ready: pyproject.toml constraints.txt lab.json
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"The course needs Python 3.11 or newer, found {v[0]}.{v[1]}. If a newer one is installed: make PYTHON=python3.12 …")'
-	@echo "Setting up .venv: about a minute and 1.3 GB (more where PyTorch comes with CUDA) …"
+	@echo "Setting up .venv: about a minute and 1.6 GB (more where PyTorch comes with CUDA) …"
 	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 	$(INSTALL) -e '.[lab,test]'
 	@mkdir -p .venv/share/jupyter/lab/settings
