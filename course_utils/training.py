@@ -48,7 +48,7 @@ class History:
     """What a training run reached, measured in full on each set at the listed updates.
 
     Losses are mean cross-entropies in nats, accuracies fractions. The lists have equal lengths; those of the
-    validation set are empty where none was given. `diverged_at` is the update after which the loss was found to
+    validation and test sets are empty where none was given. `diverged_at` is the update after which the loss was found to
     be no finite number (training stops there), or None.
     """
 
@@ -58,7 +58,36 @@ class History:
     train_accuracy: list[float] = field(default_factory=list)
     valid_loss: list[float] = field(default_factory=list)
     valid_accuracy: list[float] = field(default_factory=list)
+    test_loss: list[float] = field(default_factory=list)
+    test_accuracy: list[float] = field(default_factory=list)
     diverged_at: int | None = None
+
+    def rows(self) -> list[dict]:
+        """Return a dict for each evaluation, `step` and what was measured to five digits, as recordings hold them.
+
+        A run that diverged ends with a dict of `step` and the status "diverged", in place of what is no number.
+        """
+        metrics = [f"{name}_{kind}" for name in ("train", "valid", "test") for kind in ("loss", "accuracy")]
+        measured = {name: getattr(self, name) for name in metrics if getattr(self, name)}
+        rows = [{"step": step} for step in self.steps]
+        for name, values in measured.items():
+            for row, value in zip(rows, values, strict=True):
+                row[name] = float(f"{value:.5g}")
+        if self.diverged_at is not None:
+            rows = [row for row in rows if row["step"] < self.diverged_at]
+            rows.append({"step": self.diverged_at, "status": "diverged"})
+        return rows
+
+
+def log_spaced(last_step: int) -> list[int]:
+    """Return the updates 1, 2, 3, 4, 6, 8, 11, 16, … up to `last_step`, itself included: two an octave.
+
+    Raises ValueError for a last step below 1.
+    """
+    if last_step < 1:
+        raise ValueError(f"last_step must be at least 1, got {last_step!r}")
+    octaves = 2 * math.log2(last_step)
+    return sorted({round(2 ** (half / 2)) for half in range(math.floor(octaves) + 1)} | {last_step})
 
 
 def train(
@@ -71,6 +100,7 @@ def train(
     num_epochs: int | None = None,
     num_steps: int | None = None,
     valid: Split | None = None,
+    test: Split | None = None,
     generator: torch.Generator,
     eval_steps: Iterable[int] | None = None,
 ) -> History:
@@ -110,7 +140,7 @@ def train(
         history.steps.append(step)
         whole, part = divmod(step, steps_per_epoch)
         history.epochs.append(whole + part * batch_size / n)
-        for name, split in (("train", train_set), ("valid", valid)):
+        for name, split in (("train", train_set), ("valid", valid), ("test", test)):
             if split is not None:
                 loss, accuracy = evaluate(model, split)
                 getattr(history, f"{name}_loss").append(loss)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from course_utils.models import mlp
+from course_utils.models import keskar_c1, mlp, small_cnn
 
 
 def test_weights_depend_on_seed_and_sizes_alone_and_leave_the_global_state_untouched():
@@ -32,3 +32,30 @@ def test_784_128_10_has_the_weights_that_one_counts_by_hand():
 def test_sizes_that_make_no_network_are_named(sizes):
     with pytest.raises(ValueError, match="at least two positive layer widths"):
         mlp(sizes, seed=0)
+
+
+def count(model):
+    return sum(w.numel() for w in model.parameters())
+
+
+def test_batch_norm_stands_before_each_relu_and_leaves_the_weights_alone():
+    plain, normed = mlp((8, 6, 5, 3), seed=0), mlp((8, 6, 5, 3), seed=0, batch_norm=True)
+    names = [type(layer).__name__ for layer in normed]
+    assert names == ["Flatten", *["Linear", "BatchNorm1d", "ReLU"] * 2, "Linear"]
+    linears = [[m.weight for m in model if isinstance(m, torch.nn.Linear)] for model in (plain, normed)]
+    assert all(torch.equal(a, b) for a, b in zip(*linears, strict=True))
+
+
+def test_small_cnn_has_the_weights_that_one_counts_by_hand_and_repeats_by_its_seed():
+    model, again = small_cnn(seed=1), small_cnn(seed=1)
+    assert count(model) == (3 * 25 * 16 + 16) + (16 * 9 * 32 + 32) + (2048 * 10 + 10) == 26_346
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+
+
+def test_keskar_c1_has_the_weights_that_one_counts_by_hand():
+    convolutions = (3 * 25 * 64 + 64) + (64 * 25 * 64 + 64)
+    dense = (4096 * 384 + 384) + (384 * 192 + 192) + (192 * 10 + 10)
+    norms = 2 * (64 + 64 + 384 + 192)
+    assert count(keskar_c1(seed=0)) == convolutions + dense + norms
+    assert keskar_c1(seed=0, width=8)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)

@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from course_utils.data import Split
 from course_utils.models import mlp
-from course_utils.training import History, evaluate, minibatches, train
+from course_utils.training import History, evaluate, log_spaced, minibatches, train
 
 
 def generator(seed=0):
@@ -102,9 +102,11 @@ def test_history_counts_updates_and_epochs_for_both_budgets():
 
 def test_history_holds_full_evaluations_of_the_final_weights():
     data, valid, model = blobs(), blobs(seed=1), mlp((4, 8, 3), seed=1)
-    history = train(model, data, batch_size=8, lr=0.1, num_epochs=2, valid=valid, generator=generator())
-    assert (history.train_loss[-1], history.train_accuracy[-1]) == evaluate(model, data)
-    assert (history.valid_loss[-1], history.valid_accuracy[-1]) == evaluate(model, valid)
+    splits = {"valid": valid, "test": blobs(seed=2)}
+    history = train(model, data, batch_size=8, lr=0.1, num_epochs=2, **splits, generator=generator())
+    for name, split in {"train": data, **splits}.items():
+        last = (getattr(history, f"{name}_loss")[-1], getattr(history, f"{name}_accuracy")[-1])
+        assert last == evaluate(model, split)
     assert history.diverged_at is None
 
 
@@ -186,3 +188,23 @@ def test_frozen_weights_stay_as_they_are():
 def test_an_empty_split_cannot_be_evaluated():
     with pytest.raises(ValueError, match="at least one example"):
         evaluate(mlp((4, 3), seed=0), blobs(20)[:0])
+
+
+def test_a_history_gives_a_row_for_each_evaluation():
+    history = History(steps=[0, 4], train_loss=[2.0, 1 / 3], train_accuracy=[0.5, 1.0])
+    assert history.rows() == [
+        {"step": 0, "train_loss": 2.0, "train_accuracy": 0.5},
+        {"step": 4, "train_loss": 0.333333, "train_accuracy": 1.0},
+    ]
+
+
+def test_the_last_row_of_a_diverged_run_says_so_and_holds_no_number_that_is_none():
+    history = History(steps=[0, 7], train_loss=[2.0, math.nan], train_accuracy=[0.5, 0.1], diverged_at=7)
+    assert history.rows()[1:] == [{"step": 7, "status": "diverged"}]
+
+
+def test_log_spaced_steps_double_with_every_second_one_and_end_where_asked():
+    assert log_spaced(40) == [1, 2, 3, 4, 6, 8, 11, 16, 23, 32, 40]
+    assert log_spaced(1) == [1]
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        log_spaced(0)
