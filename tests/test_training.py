@@ -194,7 +194,7 @@ def test_a_history_gives_a_row_for_each_evaluation():
     history = History(steps=[0, 4], train_loss=[2.0, 1 / 3], train_accuracy=[0.5, 1.0])
     assert history.rows() == [
         {"step": 0, "train_loss": 2.0, "train_accuracy": 0.5},
-        {"step": 4, "train_loss": 0.333333, "train_accuracy": 1.0},
+        {"step": 4, "train_loss": 0.33333, "train_accuracy": 1.0},
     ]
 
 
