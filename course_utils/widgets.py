@@ -461,6 +461,7 @@ def draw_fair_fight(corners: dict, batch_sizes):
     values = [ax.text(size, 0, "", ha="center", va="bottom", fontsize=9, **still) for size in sizes]
     # In the axes, since a figure never draws a moving text of its own, not even into a file.
     caption = ax.text(0.012, 0.02, "", va="bottom", linespacing=1.35, transform=fig.transFigure, **still)
+    caption.set_in_layout(False)
     fig.get_layout_engine().set(rect=(0, 0.13, 1, 0.87))
 
     def update(*, budget: str, rule: str, metric: str) -> str:
@@ -480,7 +481,7 @@ def draw_fair_fight(corners: dict, batch_sizes):
         for text, x, y, value in zip(values, sizes, tops, mean, strict=True):
             text.set(position=(x, y + 0.025), text=_panel_value(value, metric))
         sentence = f"{budget}, {_RULES[rule]}: {compare_sizes(runs, sizes, metric)}"
-        caption.set_text(textwrap.fill(sentence, 112))
+        caption.set_text(textwrap.fill(sentence, 120))
         return sentence
 
     return fig, update
