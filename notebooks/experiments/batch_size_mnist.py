@@ -18,7 +18,7 @@ num_epochs, num_steps = 10, 1000
 grid = {
     "budget": ["epochs", "updates"] if device == "cuda" else ["epochs"],
     "batch_size": [16, 64, 256, 1024, 4096, 16_384, 60_000],
-    "lr": [2.0**j for j in range(-6, 3)],
+    "lr": [2.0**j for j in range(-5, 2)],
     "seed": range(5),
 }
 columns = [

@@ -1,0 +1,72 @@
+"""Keskar et al. 2017, network F1 on all 60,000 digits of MNIST: small batch 256 against large batch 6,000, ADAM.
+
+As in the paper, except that there is no batch norm (see keskar_f1_variants), and that weights start He-normal. A run
+ends when its full training loss has improved by less than 1 % in five epochs, or after 200 epochs. Curvature is
+measured over the first 10,000 training digits.
+"""
+
+import torch
+import torch.nn.functional as F
+
+from course_utils.curvature import flat_weights, hutchinson_trace, keskar_sharpness, top_eigenvalue
+from course_utils.data import Split, load_mnist
+from course_utils.models import mlp
+from course_utils.training import evaluate, minibatches
+
+device = "cuda" if torch.cuda.is_available() else "cpu"
+max_epochs, patience, least_gain = 200, 5, 0.01
+sizes = (784, 512, 512, 512, 512, 512, 10)
+grid = {
+    "num_train": [60_000],
+    "batch_norm": [False],
+    "optimizer": ["adam"],
+    "batch_size": [256, 6000],
+    "seed": range(5),
+}
+columns = [
+    *("epochs", "train_loss", "train_accuracy", "test_accuracy", "sharpness_1e_3", "sharpness_5e_4"),
+    *("subspace_1e_3", "subspace_5e_4", "largest_eigenvalue", "trace", "distance"),
+]
+rates = {"adam": 1e-3, "sgd": 0.1}
+
+
+def run(num_train, batch_norm, optimizer, batch_size, seed):
+    """Return what a run ended with."""
+    train_set, valid_set, test_set = load_mnist(full=True)
+    joined = [torch.cat([getattr(s, part) for s in (train_set, valid_set)]) for part in ("images", "labels")]
+    train_set, test_set = Split(*joined)[:num_train].to(device), test_set.to(device)
+    model = mlp(sizes, seed=seed, batch_norm=batch_norm).to(device)
+    start = flat_weights(model)
+    make = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
+    epochs = fit(model, make(model.parameters(), lr=rates[optimizer]), train_set, batch_size, seed)
+    subset = train_set[:10_000]
+    probes = torch.Generator().manual_seed(0)
+    values = {
+        "epochs": epochs,
+        **dict(zip(("train_loss", "train_accuracy"), evaluate(model, train_set), strict=True)),
+        "test_accuracy": evaluate(model, test_set)[1],
+        "sharpness_1e_3": keskar_sharpness(model, subset, epsilon=1e-3).sharpness,
+        "sharpness_5e_4": keskar_sharpness(model, subset, epsilon=5e-4).sharpness,
+        "subspace_1e_3": keskar_sharpness(model, subset, epsilon=1e-3, subspace=100).sharpness,
+        "subspace_5e_4": keskar_sharpness(model, subset, epsilon=5e-4, subspace=100).sharpness,
+        "largest_eigenvalue": top_eigenvalue(model, subset, tol=0.01),
+        "trace": hutchinson_trace(model, subset, num_probes=10, generator=probes).mean,
+        "distance": (flat_weights(model) - start).norm().item(),
+    }
+    return {name: float(f"{value:.5g}") for name, value in values.items()}
+
+
+def fit(model, optimizer, train_set, batch_size, seed):
+    """Train until the loss ceases to improve, and return the number of epochs."""
+    generator = torch.Generator().manual_seed(seed)
+    losses = [evaluate(model, train_set)[0]]
+    while len(losses) <= max_epochs:
+        for batch in minibatches(len(train_set), batch_size, generator=generator, device=device):
+            loss = F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch])
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+        losses.append(evaluate(model, train_set)[0])
+        if len(losses) > patience and min(losses[-patience:]) > (1 - least_gain) * min(losses[:-patience]):
+            break
+    return len(losses) - 1
