@@ -8,10 +8,10 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import startup, training, widgets
+from benchmarks import curvature, startup, training, widgets
 from course_utils.timing import device_name
 
-ALL = {"training": training, "startup": startup, "widgets": widgets}
+ALL = {"training": training, "startup": startup, "widgets": widgets, "curvature": curvature}
 
 
 def main(names: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Curvature at matched training loss, on the embedded digits, for four batch sizes and three learning rates.
+"""Curvature at matched training loss, on the embedded digits, for four batch sizes and learning rates.
 
 A run is stopped the first time its full training loss, looked at every 10 updates, is below 0.2, then below 0.05,
 then below 0.01, and is measured there: curvature falls by itself as the loss does, so only equal losses compare.
@@ -22,7 +22,7 @@ from course_utils.training import evaluate, minibatches
 
 levels = [0.2, 0.05, 0.01]
 max_steps = 4500
-grid = {"batch_size": [16, 64, 400, 4000], "lr": [1 / 16, 1 / 8, 1 / 4], "seed": range(5)}
+grid = {"batch_size": [16, 64, 400, 4000], "lr": [1 / 16, 1 / 8, 1 / 4, 1 / 2], "seed": range(5)}
 columns = [
     *("level", "step", "train_loss", "train_accuracy", "valid_accuracy", "test_accuracy"),
     *("largest_eigenvalue", "smallest_eigenvalue", "trace", "keskar", "adaptive_sam", "distance"),
