@@ -274,8 +274,12 @@ def _workers(jobs: int, dask: str | None):
         jobs = joblib.effective_n_jobs(jobs)
         settings = {"backend": "loky", "n_jobs": jobs, "inner_max_num_threads": 1}
         settings |= {"initializer": _end_with, "initargs": (os.getpid(),)}
-        with pinned_threads(1):  # for a single job, which runs in this process
-            yield settings, machine() | {"jobs": str(jobs)}
+        os.environ["TQDM_DISABLE"] = "1"  # workers read it as they start: one progress bar is enough
+        try:
+            with pinned_threads(1):  # for a single job, which runs in this process
+                yield settings, machine() | {"jobs": str(jobs)}
+        finally:
+            del os.environ["TQDM_DISABLE"]
     else:
         from dask.distributed import Client
 

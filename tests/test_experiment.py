@@ -332,6 +332,15 @@ def call(monkeypatch, folder, *arguments):
     main()
 
 
+def test_progress_bars_inside_of_cells_are_silent(script, out):
+    bars = SMALL.replace("import time", "from tqdm.auto import tqdm").replace(
+        "time.sleep(0)", "bar = tqdm([])"
+    )
+    record(script(bars.replace("(factor * seed) ** 2 + step", "bar.disable")), out, jobs=2)
+    assert {row[-1] for row in measured(out)} == {True}
+    assert "TQDM_DISABLE" not in os.environ
+
+
 def test_the_command_shows_progress_and_names_the_file_it_filled(script, tmp_path, monkeypatch, capsys):
     script(SMALL.replace("return", "assert factor < 3\n    return"))
     call(monkeypatch, tmp_path, "toy", "--jobs", "1", "--machine", "laptop")
