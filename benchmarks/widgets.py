@@ -1,4 +1,4 @@
-"""From key press to new picture in the browser, for each slider of each lesson."""
+"""From key press to new picture in the browser, for each slider and each group of switches of each lesson."""
 
 import tempfile
 import time
@@ -12,29 +12,39 @@ PRESSES = 30
 CHANGED = "([img, src]) => document.querySelectorAll('.widget-vbox img')[img]?.src !== src"
 
 
-def latencies(page, explorer: int, handle: int) -> np.ndarray:
-    """Return milliseconds from key press to changed picture, one a press, to and fro."""
-    box = page.locator(".widget-vbox:has(img)").nth(explorer)
-    box.scroll_into_view_if_needed()
-    box.locator(".noUi-handle").nth(handle).focus()
-    page.keyboard.press("Home")
+def latencies(page, explorer: int, press) -> np.ndarray:
+    """Return milliseconds from key press to changed picture; `press(back)` presses a key, to and fro."""
+    picture = page.locator(".widget-vbox:has(img)").nth(explorer).locator("img")
     page.wait_for_timeout(500)
     times = []
-    for press in range(PRESSES + 2):
-        before = box.locator("img").get_attribute("src")
+    for count in range(PRESSES + 2):
+        before = picture.get_attribute("src")
         begin = time.perf_counter()
-        page.keyboard.press("ArrowLeft" if press % 2 else "ArrowRight")
+        press(count % 2 == 1)
         page.wait_for_function(CHANGED, arg=[explorer, before], polling=2)
         times.append(1000 * (time.perf_counter() - begin))
         page.wait_for_timeout(100)
     return np.array(times[2:])  # the first two pay for the page's own warm-up
 
 
+def controls(page, box):
+    """Yield the name of each slider and group of switches in `box`, and a function that presses its key."""
+    box.scroll_into_view_if_needed()
+    names = box.locator(".widget-slider, .widget-hslider").locator("label").all_inner_texts()
+    for k, name in enumerate(names):
+        box.locator(".noUi-handle").nth(k).focus()
+        page.keyboard.press("Home")
+        yield name, lambda back: page.keyboard.press("ArrowLeft" if back else "ArrowRight")
+    for group in box.locator(".widget-toggle-buttons").all():
+        buttons = group.locator("button")
+        yield group.locator("label").inner_text(), lambda back: buttons.nth(0 if back else 1).press("Enter")  # noqa: B023
+
+
 def main() -> str:
     lines = [
         "## Widgets: milliseconds from key press to new picture\n",
-        f"JupyterLab in headless Chromium on the same machine, {PRESSES} key presses a slider.\n",
-        "| lesson | slider | median | 95th percentile |",
+        f"JupyterLab in headless Chromium on the same machine, {PRESSES} key presses a control.\n",
+        "| lesson | slider or switches | median | 95th percentile |",
         "|---|---|---|---|",
     ]
     with tempfile.TemporaryDirectory() as tmp, serve_lab(Path(tmp)) as address, open_chromium() as browser:
@@ -42,10 +52,9 @@ def main() -> str:
             page = run_lesson(browser, address, lesson.name)
             for i in range(page.locator(".widget-vbox:has(img)").count()):
                 box = page.locator(".widget-vbox:has(img)").nth(i)
-                names = box.locator(".widget-slider, .widget-hslider").locator("label").all_inner_texts()
-                for k in range(box.locator(".noUi-handle").count()):
-                    ms = latencies(page, i, k)
+                for name, press in controls(page, box):
+                    ms = latencies(page, i, press)
                     lines.append(
-                        f"| {lesson.stem[:2]} | {names[k]} | {np.median(ms):.0f} | {np.quantile(ms, 0.95):.0f} |"
+                        f"| {lesson.stem[:2]} | {name} | {np.median(ms):.0f} | {np.quantile(ms, 0.95):.0f} |"
                     )
     return "\n".join([*lines, ""])

@@ -32,7 +32,7 @@ def test_a_lesson_runs_from_top_to_bottom_without_an_error(lesson, screenshot, n
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_every_slider_moves_by_keyboard_and_changes_the_picture(lesson, screenshot, name):
+def test_every_slider_and_switch_works_by_keyboard_and_changes_the_picture(lesson, screenshot, name):
     page = lesson(name)
     explorers = page.locator(".widget-vbox:has(img)")
     assert explorers.count() == sum("explore(" in cell.source for cell in code_cells(name)) > 0
@@ -42,12 +42,16 @@ def test_every_slider_moves_by_keyboard_and_changes_the_picture(lesson, screensh
         picture = explorer.locator("img")
         screenshot(explorer, f"{name[:2]}-explorer-{i + 1}")
         assert picture.get_attribute("alt")
-        handles = explorer.locator(".noUi-handle")
-        assert handles.count() > 0
-        for k in range(handles.count()):
+        handles, switches = explorer.locator(".noUi-handle"), explorer.locator(".widget-toggle-button")
+        assert handles.count() + switches.count() > 0
+        keys = [(handles.nth(k), "ArrowRight") for k in range(handles.count())]
+        keys += [(switches.nth(k), "Enter") for k in range(switches.count())]
+        for control, key in keys:
+            if "mod-active" in control.get_attribute("class"):
+                continue
             before = picture.get_attribute("src")
-            handles.nth(k).focus()
-            page.keyboard.press("ArrowRight")
+            control.focus()
+            page.keyboard.press(key)
             wait_until(page, lambda: picture.get_attribute("src") != before)  # noqa: B023
         screenshot(explorer, f"{name[:2]}-explorer-{i + 1}-moved")
 
