@@ -8,10 +8,16 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import curvature, startup, training, widgets
+from benchmarks import curvature, parallel, startup, training, widgets
 from course_utils.timing import device_name
 
-ALL = {"training": training, "startup": startup, "widgets": widgets, "curvature": curvature}
+ALL = {
+    "training": training,
+    "startup": startup,
+    "widgets": widgets,
+    "curvature": curvature,
+    "parallel": parallel,
+}
 
 
 def main(names: list[str]) -> None:
