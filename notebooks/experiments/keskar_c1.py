@@ -46,7 +46,7 @@ def run(num_train, width, batch_size, seed):
         "test_accuracy": evaluate(model, test_set, batch_size=1000)[1],
         "sharpness_1e_3": keskar_sharpness(model, subset, epsilon=1e-3, batch_size=1000).sharpness,
         "sharpness_5e_4": keskar_sharpness(model, subset, epsilon=5e-4, batch_size=1000).sharpness,
-        "largest_eigenvalue": top_eigenvalue(model, subset, tol=0.01, batch_size=1000),
+        "largest_eigenvalue": top_eigenvalue(model, subset, batch_size=1000),
         "trace": hutchinson_trace(model, subset, num_probes=5, generator=probes, batch_size=1000).mean,
         "distance": (flat_weights(model) - start).norm().item(),
     }

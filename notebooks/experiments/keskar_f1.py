@@ -51,7 +51,7 @@ def run(num_train, batch_norm, optimizer, batch_size, seed):
         "sharpness_5e_4": keskar_sharpness(model, subset, epsilon=5e-4).sharpness,
         "subspace_1e_3": keskar_sharpness(model, subset, epsilon=1e-3, subspace=100).sharpness,
         "subspace_5e_4": keskar_sharpness(model, subset, epsilon=5e-4, subspace=100).sharpness,
-        "largest_eigenvalue": top_eigenvalue(model, subset, tol=0.01),
+        "largest_eigenvalue": top_eigenvalue(model, subset),
         "trace": hutchinson_trace(model, subset, num_probes=10, generator=probes).mean,
         "distance": (flat_weights(model) - start).norm().item(),
     }
