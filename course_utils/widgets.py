@@ -522,6 +522,8 @@ def _behind(best, other, metric: str) -> str:
         if abs(gap) <= half_width:
             return "cannot be told from it"
         low, high = np.exp(gap - half_width), np.exp(gap + half_width)
+        if max(high, 1 / low) < 1.01:
+            return "has the same to within 1 %"
         return f"has {np.exp(gap):.3g} times its loss (between {low:.3g} and {high:.3g})"
     gap, half_width = mean_interval(100 * (best - other))
     if abs(gap) <= half_width:
@@ -551,3 +553,103 @@ def _set_panel_axis(ax, metric: str) -> None:
         _panel_height(np.array(ticks), metric), [f"{100 * t:g}" if accuracy else f"{t:g}" for t in ticks]
     )
     ax.set_ylabel(f"{metric} (%)" if accuracy else f"{metric} (nats)")
+
+
+def draw_line(alphas, lines: dict, *, ends: tuple[str, str]):
+    """Return `(fig, update)` that draws loss and accuracy along a line through two networks, and a slide on it.
+
+    `lines` maps names, two at most, to what `curvature.loss_along` gives for `alphas` (points,); `ends` names the
+    networks at α = 0 and α = 1. `update(alpha=…)` moves the slide to the nearest point.
+    """
+    alphas = np.asarray(alphas, dtype=float)
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9))
+    curves = [[line.loss for line in lines.values()], [100 * line.accuracy for line in lines.values()]]
+    cursors, dots, texts = [], [], []
+    for ax, values, ylabel in zip(axes, curves, ("loss (nats)", "accuracy (%)"), strict=True):
+        ax.set(xlim=(alphas[0], alphas[-1]), xlabel="position α on the line", ylabel=ylabel)
+        low, high = np.nanmin(values), np.nanmax(values)
+        ax.set_ylim(low - 0.06 * (high - low), high + 0.34 * (high - low))
+        for x, name in enumerate(ends):
+            ax.axvline(x, ymax=0.76, color="#bbbbbb", linewidth=1, zorder=0)
+            place = {"transform": ax.get_xaxis_transform(), "ha": "center", "color": "#555555"}
+            ax.text(x, 0.78, name, **place)
+        cursors.append(ax.axvline(0, ymax=0.76, color="#222222", linewidth=1.4, animated=True))
+        for row, (name, curve) in enumerate(zip(lines, values, strict=True)):
+            style = {"color": f"C{row}", "linestyle": ("-", "--")[row]}
+            ax.plot(alphas, curve, **style)
+            dots.append((ax.plot([], [], "o", markersize=8, animated=True, **style)[0], curve))
+            at = {"transform": ax.transAxes, "va": "top", "color": ("#0072B2", "#A84300")[row]}
+            texts.append((ax.text(0.02, 0.99 - 0.08 * row, "", animated=True, **at), name, curve))
+
+    def update(*, alpha: float) -> str:
+        i = int(abs(alphas - alpha).argmin())
+        for cursor in cursors:
+            cursor.set_xdata([alphas[i]] * 2)
+        for dot, curve in dots:
+            dot.set_data([alphas[i]], [curve[i]])
+        for n, (text, name, curve) in enumerate(texts):
+            text.set_text(f"{name}: {curve[i]:.3f}" if n < len(lines) else f"{name}: {curve[i]:.1f} %")
+        seen = "; ".join(
+            f"{name} loss {line.loss[i]:.3f}, accuracy {line.accuracy[i]:.1%}" for name, line in lines.items()
+        )
+        return f"Line from {ends[0]} (α = 0) to {ends[1]} (α = 1), at α = {alphas[i]:.1f}: {seen}."
+
+    return fig, update
+
+
+def draw_rescaling(factors, alphas, cuts, measures: dict, probabilities):
+    """Return `(fig, update)` that shows one network rescaled by a: its loss, three measures, and what it predicts.
+
+    `cuts` (factors, points) are losses along one direction at `alphas` (points,), `measures` maps up to three names to
+    values (factors,), `probabilities` (factors, classes) are what it says of one example; `factors` (factors,) holds
+    1. `update(a=…)` shows the nearest factor.
+    """
+    factors, cuts, probabilities = (np.asarray(x, dtype=float) for x in (factors, cuts, probabilities))
+    fig, (cut_ax, measure_ax, answer_ax) = plt.subplots(1, 3, figsize=(9.6, 3.7))
+    one = int(abs(factors - 1).argmin())
+    colors = ("#D55E00", "#0072B2", "#009E73")
+    cut_ax.plot(alphas, cuts[one], color="#999999", linestyle="--", linewidth=1.2)
+    cut_ax.set(ylim=(0, 2.5), xlabel="position α along one direction", ylabel="loss (nats)", title="loss")
+    measure_ax.set(xscale="log", yscale="log", xlabel="factor a", ylabel="measure ÷ its value at a = 1")
+    measure_ax.set_xticks(factors, [f"{a:g}" for a in factors])
+    measure_ax.xaxis.set_minor_locator(NullLocator())
+    measure_ax.set_title("three measures")
+    relative = {name: np.asarray(values, dtype=float) / values[one] for name, values in measures.items()}
+    measure_ax.set_ylim(0.3, 60 * max(1, max(values.max() for values in relative.values()) / 30))
+    for row, (values, color, style) in enumerate(
+        zip(relative.values(), colors, ("-", "--", ":"), strict=False)
+    ):
+        measure_ax.plot(factors, values, color=color, linestyle=style, marker="osD"[row], markersize=4)
+    classes = np.arange(probabilities.shape[1])
+    answer_ax.set(ylim=(0, 119), xlabel="class", ylabel="predicted probability (%)", title="prediction")
+    answer_ax.set_xticks(classes)
+    answer_ax.grid(False)
+    style = {"animated": True}
+    (cut,) = cut_ax.plot([], [], color="#222222", **style)
+    cursor = measure_ax.axvline(1, ymax=0.72, color="#222222", linewidth=1.2, **style)
+    bars = answer_ax.bar(classes, probabilities[one], color="#56B4E9", **style)
+    caption = cut_ax.text(0.5, 0.97, "", transform=cut_ax.transAxes, ha="center", va="top", **style)
+    numbers = [
+        measure_ax.text(0.03, 0.98 - 0.08 * row, "", transform=measure_ax.transAxes, color=color, va="top", **style)
+        for row, color in zip(range(len(measures)), ("#A84300", "#0072B2", "#00694C"), strict=False)
+    ]
+    answer = answer_ax.text(0.5, 0.97, "", transform=answer_ax.transAxes, ha="center", va="top", **style)
+
+    def update(*, a: float) -> str:
+        i = int(abs(factors - a).argmin())
+        cut.set_data(alphas, cuts[i])
+        caption.set_text(f"a = {factors[i]:g} (dashed: a = 1)")
+        cursor.set_xdata([factors[i]] * 2)
+        for bar, height in zip(bars, 100 * probabilities[i], strict=True):
+            bar.set_height(height)
+        for text, (name, values) in zip(numbers, measures.items(), strict=True):
+            text.set_text(f"{name} {values[i]:.3g}")
+        change = abs(probabilities[i] - probabilities[one]).max()
+        answer.set_text(f"largest change {100 * change:.2f} points")
+        seen = ", ".join(f"{name} {values[i]:.3g}" for name, values in measures.items())
+        return (
+            f"Network with its first layer times {factors[i]:g} and its last layer divided by it: {seen}; "
+            f"the predicted probabilities change by {100 * change:.2f} points at most."
+        )
+
+    return fig, update

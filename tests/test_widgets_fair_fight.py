@@ -80,6 +80,11 @@ def test_losses_are_compared_as_ratios():
     )
 
 
+def test_losses_closer_than_a_percent_are_called_the_same():
+    runs = np.array([[0.1, 0.1002], [0.1, 0.1003], [0.1, 0.1002]])
+    assert "the full batch has the same to within 1 %" in compare_sizes(runs, [1, 60], "training loss")
+
+
 def test_a_batch_size_that_diverged_is_said_to_and_is_not_the_best():
     runs = np.array([[0.1, 0.2, np.nan], [0.1, 0.2, 0.3]])
     sentence = compare_sizes(runs, [1, 4, 60], "training loss")
