@@ -563,32 +563,36 @@ def draw_line(alphas, lines: dict, *, ends: tuple[str, str]):
     """
     alphas = np.asarray(alphas, dtype=float)
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9))
-    curves = [[line.loss for line in lines.values()], [100 * line.accuracy for line in lines.values()]]
-    cursors, dots, texts = [], [], []
-    for ax, values, ylabel in zip(axes, curves, ("loss (nats)", "accuracy (%)"), strict=True):
-        ax.set(xlim=(alphas[0], alphas[-1]), xlabel="position α on the line", ylabel=ylabel)
-        low, high = np.nanmin(values), np.nanmax(values)
-        ax.set_ylim(low - 0.06 * (high - low), high + 0.34 * (high - low))
+    axes[0].set(yscale="log", ylabel="loss (nats)")
+    losses, accuracies = ([getattr(line, kind) for line in lines.values()] for kind in ("loss", "accuracy"))
+    errors = 100 * (1 - np.nanmin(accuracies))
+    axes[1].set(ylim=(100 - 1.6 * errors, 100 + 0.06 * errors), ylabel="accuracy (%)")
+    axes[0].set_ylim(np.nanmin(losses) / 1.4, 3 * np.nanmax(losses))
+    moving = []
+    # What is said stands where the curves are not: over the loss, under the accuracy.
+    for ax, edge, sign in zip(axes, (0.99, 0.01), (-1, 1), strict=True):
+        ax.set(xlim=(alphas[0], alphas[-1]), xlabel="position α on the line")
+        place = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "center", "color": "#555555"}
         for x, name in enumerate(ends):
-            ax.axvline(x, ymax=0.76, color="#bbbbbb", linewidth=1, zorder=0)
-            place = {"transform": ax.get_xaxis_transform(), "ha": "center", "color": "#555555"}
-            ax.text(x, 0.78, name, **place)
-        cursors.append(ax.axvline(0, ymax=0.76, color="#222222", linewidth=1.4, animated=True))
-        for row, (name, curve) in enumerate(zip(lines, values, strict=True)):
+            ax.axvline(x, color="#bbbbbb", linewidth=1, zorder=0)
+            box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+            ax.text(x, edge + sign * 0.23, name, bbox=box, **place)
+        cursor = ax.axvline(0, color="#222222", linewidth=1.4, animated=True)
+        for row, (name, line) in enumerate(lines.items()):
+            curve = line.loss if ax is axes[0] else 100 * line.accuracy
             style = {"color": f"C{row}", "linestyle": ("-", "--")[row]}
             ax.plot(alphas, curve, **style)
-            dots.append((ax.plot([], [], "o", markersize=8, animated=True, **style)[0], curve))
-            at = {"transform": ax.transAxes, "va": "top", "color": ("#0072B2", "#A84300")[row]}
-            texts.append((ax.text(0.02, 0.99 - 0.08 * row, "", animated=True, **at), name, curve))
+            (dot,) = ax.plot([], [], "o", markersize=8, animated=True, **style)
+            height = edge + sign * (0.03 + 0.08 * (row if sign < 0 else len(lines) - 1 - row))
+            at = {"transform": ax.transAxes, "va": "center", "color": ("#0072B2", "#A84300")[row]}
+            moving.append((cursor, dot, ax.text(0.02, height, "", animated=True, **at), name, curve))
 
     def update(*, alpha: float) -> str:
         i = int(abs(alphas - alpha).argmin())
-        for cursor in cursors:
+        for n, (cursor, dot, text, name, curve) in enumerate(moving):
             cursor.set_xdata([alphas[i]] * 2)
-        for dot, curve in dots:
             dot.set_data([alphas[i]], [curve[i]])
-        for n, (text, name, curve) in enumerate(texts):
-            text.set_text(f"{name}: {curve[i]:.3f}" if n < len(lines) else f"{name}: {curve[i]:.1f} %")
+            text.set_text(f"{name} {curve[i]:.3f}" if n < len(lines) else f"{name} {curve[i]:.1f} %")
         seen = "; ".join(
             f"{name} loss {line.loss[i]:.3f}, accuracy {line.accuracy[i]:.1%}" for name, line in lines.items()
         )
@@ -609,13 +613,16 @@ def draw_rescaling(factors, alphas, cuts, measures: dict, probabilities):
     one = int(abs(factors - 1).argmin())
     colors = ("#D55E00", "#0072B2", "#009E73")
     cut_ax.plot(alphas, cuts[one], color="#999999", linestyle="--", linewidth=1.2)
-    cut_ax.set(ylim=(0, 2.5), xlabel="position α along one direction", ylabel="loss (nats)", title="loss")
+    cut_ax.set(yscale="log", ylim=(cuts.min() / 1.4, 3 * cuts.max()), title="loss")
+    cut_ax.set(xlabel="position α along one direction", ylabel="loss (nats)")
     measure_ax.set(xscale="log", yscale="log", xlabel="factor a", ylabel="measure ÷ its value at a = 1")
     measure_ax.set_xticks(factors, [f"{a:g}" for a in factors])
     measure_ax.xaxis.set_minor_locator(NullLocator())
     measure_ax.set_title("three measures")
     relative = {name: np.asarray(values, dtype=float) / values[one] for name, values in measures.items()}
-    measure_ax.set_ylim(0.3, 60 * max(1, max(values.max() for values in relative.values()) / 30))
+    measure_ax.set_ylim(
+        min(map(min, relative.values())) / 2, 30 * max(map(max, relative.values()))
+    )  # room for the numbers
     for row, (values, color, style) in enumerate(
         zip(relative.values(), colors, ("-", "--", ":"), strict=False)
     ):
@@ -630,7 +637,9 @@ def draw_rescaling(factors, alphas, cuts, measures: dict, probabilities):
     bars = answer_ax.bar(classes, probabilities[one], color="#56B4E9", **style)
     caption = cut_ax.text(0.5, 0.97, "", transform=cut_ax.transAxes, ha="center", va="top", **style)
     numbers = [
-        measure_ax.text(0.03, 0.98 - 0.08 * row, "", transform=measure_ax.transAxes, color=color, va="top", **style)
+        measure_ax.text(
+            0.03, 0.98 - 0.08 * row, "", transform=measure_ax.transAxes, color=color, va="top", **style
+        )
         for row, color in zip(range(len(measures)), ("#A84300", "#0072B2", "#00694C"), strict=False)
     ]
     answer = answer_ax.text(0.5, 0.97, "", transform=answer_ax.transAxes, ha="center", va="top", **style)

@@ -367,12 +367,11 @@ for ax, steps, title in zip(
             text.set_weight("bold" if j == tuned[k] else "normal")
     rim = [withStroke(linewidth=4, foreground="#222222")]
     ax.plot(steps_of_k, tuned, "s", ms=19, mfc="none", mec="white", mew=2, path_effects=rim)
-    for power, style, label in ((1, ":", "∝ √B"), (2, "--", "∝ B")):
+    for power, style, label, drop in ((1, ":", "∝ √B", 0.85), (2, "--", "∝ B", -0.95)):
         line = fixed + power * (steps_of_k - 2)
         ax.plot(steps_of_k, line, style, color="white", lw=2, path_effects=rim, zorder=2)
-        ax.text(
-            6.42, line[-1] + 0.75, label, color="white", ha="right", weight="bold", zorder=5
-        )
+        text = ax.text(4.5, fixed + 2.5 * power - drop, label, color="white", weight="bold")
+        text.set(ha="center", va="center", path_effects=rim, zorder=5)
     ax.set(
         xlim=(-0.5, 6.5), ylim=(-0.5, len(rates) - 0.5), xlabel="batch size B (examples)"
     )
@@ -385,7 +384,7 @@ show(
     fig,
     alt="Two maps of validation accuracy in percent, mean of five seeds, over batch size and learning rate, after ten epochs and after 1,000 updates. A white square marks "
     "the best rate for each batch size. After 1,000 updates the squares climb with the batch size and level off at a rate of 1; after ten epochs they climb, level off and fall again. "
-    "Above a rate of 1 nothing trains, whatever the batch size.",
+    "Far above a rate of 1 nothing trains, whatever the batch size.",
 )
 
 # %% [markdown]
