@@ -198,25 +198,20 @@ ends = {name: at_the_end(*choice) for name, choice in slide.items()}
 # %% tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4))
 for ax, (name, rows) in zip(axes, ends.items(), strict=True):
-    for metric, color, label, y in (
-        ("train_accuracy", blue, "training", 9),
-        ("test_accuracy", orange, "test", -17),
+    for metric, color, label, offset in (
+        ("train_accuracy", blue, "training", (12, 5)),
+        ("test_accuracy", orange, "test", (4, -18)),
     ):
         values = 100 * by_seed(rows, metric)
         plot_band(ax, values.columns, values, color=color, marker="o")
-        place = values.columns[1]
-        ax.annotate(
-            label,
-            (place, values[place].mean()),
-            (0, y),
-            textcoords="offset points",
-            ha="center",
-            color={orange: "#A84300"}.get(color, color),
-        )
+        first = values.columns[0]
+        color = {orange: "#A84300"}.get(color, color)
+        place = (first, values[first].mean())
+        ax.annotate(label, place, offset, textcoords="offset points", color=color)
     batch_axis(ax, values.columns)
     rate, n = slide[name][1:]
     ax.set(
-        ylim=(0, 103),
+        ylim=(0, 106),
         ylabel="accuracy (%)",
         title=f"{name}: N = {n:,}, η = 1/{1 / rate:.0f}, 10 epochs",
     )
