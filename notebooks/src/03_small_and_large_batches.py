@@ -240,7 +240,7 @@ verdict("C25", gaps["MNIST"] > 0.1, gaps["CIFAR-10"] > 0.1)
 # ## 3.2 One change at a time
 #
 # To find out we need the runs that the slide left out: every batch size with every learning rate, for long enough.
-# They are recorded: batch sizes 4ᵏ and the full batch, learning rates 2ʲ from 1/1024 to 32, five seeds, 560 runs; [the script](experiments/batch_size_digits.py) is 40 lines, and `make record EXP=batch_size_digits` repeats it (48 minutes of two cores).
+# They are recorded: batch sizes 4ᵏ and the full batch, learning rates 2ʲ from 1/1024 to 32, five seeds, 560 runs; [the script](experiments/batch_size_digits.py) is 40 lines, and `make record EXP=batch_size_digits` repeats it (ours took 48 minutes, on two cores that had other work).
 # Each run was measured all along the way, so that a *budget* is a row of it.
 #
 # Two cautions for all that follows.

@@ -617,7 +617,7 @@ for below in (0.2, 0.05, 0.01):
 # At 0.2 it isn't.
 # (The interval is over seeds; the digits are the same 1,000 for all. With other digits the difference would come out up to a point higher or lower, another 95 %, for it hangs on some thirty digits on which the two disagree.)
 #
-# Lesson 3's bank of runs reaches further: to η = 1 for the full batch, and to all of MNIST with its 15,000 unseen digits.
+# Lesson 3's bank of runs reaches further: to η = 1 for the full batch, and to all of MNIST with 10,000 unseen digits.
 # Its runs were looked at more rarely, so the accuracy at a given training loss is read off between two looks.
 
 
@@ -642,7 +642,7 @@ def read_bank(name, num_valid, num_test):
 
 banks = {
     "digits": read_bank("digits", 500, 500),
-    "all of MNIST": read_bank("mnist", 5000, 10_000),
+    "all of MNIST": read_bank("mnist", 5000, 5000),
 }
 
 
@@ -1305,7 +1305,7 @@ for name, (*accuracies, flat, sharp) in published.items():
 #   In all six rows it is **better**, by 0.22 to 5.27 points.
 #   The slide's heading has it right.
 # - "This is overfitting" (C38): the paper denies just that.
-#   "We emphasize that the generalization gap is not due to over-fitting or over-training as commonly observed in statistics": test accuracy does not rise to a peak and then fall, so stopping early wouldn't help.
+#   What it reports is a gap that neither overfitting nor training for too long explains: test accuracy does not rise to a peak and then fall, so stopping early wouldn't help.
 #   In a looser sense, equal in training and worse in testing is a larger generalisation gap, and that is what the table shows.
 # - "Trained to about the same training accuracy" (C36): on five of the six, to within half a point, and on F1, C3 and C4 the *large* batch is the better one in training.
 #   On TIMIT it is 1.64 points behind, with a standard deviation of 2.08.
