@@ -227,7 +227,8 @@ for name, rows in ends.items():
     values = by_seed(rows, "test_accuracy").to_numpy()
     gaps[name], half = mean_interval(values[:, 0] - values[:, -1])
     print(
-        f"{name:8}: B = 16 minus full batch, test: {100 * gaps[name]:.1f} ± {100 * half:.1f} points"
+        f"{name:8}: B = 16 minus full batch, test:",
+        f"{100 * gaps[name]:.1f} ± {100 * half:.1f} points",
     )
 verdict("C25", gaps["MNIST"] > 0.1, gaps["CIFAR-10"] > 0.1)
 
@@ -678,7 +679,8 @@ print(
     end=" ",
 )
 print(
-    f"of L2 {slope_of(stuck, halves[1], y):.2f}; on L2 alone it would roll on to {roll(stuck, halves[1], y):.2f}"
+    f"of L2 {slope_of(stuck, halves[1], y):.2f};",
+    f"on L2 alone it would roll on to {roll(stuck, halves[1], y):.2f}",
 )
 
 # %% tags=["hide-input"]
@@ -778,7 +780,8 @@ each = [abs(slope_of(2.0, slice(i, i + 1), clean)) for i in range(20)]
 arrived, stayed = ((abs(walk(w, "1", 0.3, clean) - 2) < 0.5).mean() for w in (starts, near))
 print(f"largest slope of a single example at w = 2: {max(each):.0e}")
 print(
-    f"B = 1, η = 0.3: {arrived:.0%} end at w = 2, and {stayed:.0%} of those who start near it"
+    f"B = 1, η = 0.3: {arrived:.0%} end at w = 2,",
+    f"and {stayed:.0%} of those who start near it",
 )
 verdict(
     "C30",
@@ -942,7 +945,7 @@ print("exact, last to first: more than fivefold:", scales[1000][0] > 5 * scales[
 
 # %%
 def updates_needed(target=0.9):
-    """Return the first update, interpolated, at which a run reaches `target`: (batch sizes, rates, seeds)."""
+    """Return the first update at which a run reaches `target`: (batch sizes, rates, seeds)."""
     needed = np.full((len(bank_sizes), len(rates), len(seeds)), np.nan)
     for (size, rate, seed), rows in bank[bank["step"] > 0].groupby(
         ["batch_size", "lr", "seed"]
@@ -964,7 +967,7 @@ sizes = np.array(bank_sizes)
 
 
 def fastest_runs(target):
-    """Return updates to `target` (batch sizes, seeds) with the fastest rate of each size, and those rates."""
+    """Return updates to `target` (batch sizes, seeds) at each size's fastest rate, and that rate."""
     needed = updates_needed(target)
     mean = np.where(
         np.isnan(needed).any(-1), np.inf, needed.mean(-1)
@@ -979,7 +982,8 @@ for target in (0.8, 0.9, 0.94):
     examples = sizes * fastest_runs(target)[0].mean(1)
     fit = fit_knee(sizes, examples, shape="sum")
     print(
-        f"target {target:.0%}: B_crit = {fit.knee:.0f} ({fit.low:.0f} to {fit.high:.0f} by the misfit)"
+        f"target {target:.0%}: B_crit = {fit.knee:.0f}",
+        f"({fit.low:.0f} to {fit.high:.0f} by the misfit)",
     )
 examples = fit_knee(sizes, sizes * updates.mean(1), shape="sum")
 
@@ -1313,7 +1317,8 @@ for j in range(list(rates).index(1 / 64), list(rates).index(1) + 1):
     lead, half = mean_interval(100 * (by_rate[order[-1], j] - by_rate[order[-2], j]))
     favourites[names[j]] = bank_sizes[order[-1]] if lead > half else None
     print(
-        f"η = {names[j]:4}: best B = {bank_sizes[order[-1]]:3}, {lead:.1f} ± {half:.1f} points ahead of the next"
+        f"η = {names[j]:4}: best B = {bank_sizes[order[-1]]:3},",
+        f"{lead:.1f} ± {half:.1f} points ahead of the next",
     )
 tuned_best = by_rate.mean(-1).max(1)
 print("best of all rates, by B:", *(f"{100 * value:.1f}" for value in tuned_best))
