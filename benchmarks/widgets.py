@@ -12,15 +12,16 @@ PRESSES = 30
 CHANGED = "([img, src]) => document.querySelectorAll('.widget-vbox img')[img]?.src !== src"
 
 
-def latencies(page, explorer: int, press) -> np.ndarray:
-    """Return milliseconds from key press to changed picture; `press(back)` presses a key, to and fro."""
+def latencies(page, explorer: int, focus) -> np.ndarray:
+    """Return milliseconds from key press to changed picture; `focus(back)` readies a control, to and fro."""
     picture = page.locator(".widget-vbox:has(img)").nth(explorer).locator("img")
     page.wait_for_timeout(500)
     times = []
     for count in range(PRESSES + 2):
         before = picture.get_attribute("src")
+        key = focus(count % 2 == 1)
         begin = time.perf_counter()
-        press(count % 2 == 1)
+        page.keyboard.press(key)
         page.wait_for_function(CHANGED, arg=[explorer, before], polling=2)
         times.append(1000 * (time.perf_counter() - begin))
         page.wait_for_timeout(100)
@@ -28,16 +29,21 @@ def latencies(page, explorer: int, press) -> np.ndarray:
 
 
 def controls(page, box):
-    """Yield the name of each slider and group of switches in `box`, and a function that presses its key."""
+    """Yield the name of each slider and group of switches in `box`, and how to focus it; that returns the key."""
     box.scroll_into_view_if_needed()
     names = box.locator(".widget-slider, .widget-hslider").locator("label").all_inner_texts()
     for k, name in enumerate(names):
         box.locator(".noUi-handle").nth(k).focus()
         page.keyboard.press("Home")
-        yield name, lambda back: page.keyboard.press("ArrowLeft" if back else "ArrowRight")
+        yield name, lambda back: "ArrowLeft" if back else "ArrowRight"
     for group in box.locator(".widget-toggle-buttons").all():
         buttons = group.locator("button")
-        yield group.locator("label").inner_text(), lambda back: buttons.nth(0 if back else 1).press("Enter")  # noqa: B023
+
+        def focus(back, buttons=buttons):
+            buttons.nth(0 if back else 1).focus()
+            return "Enter"
+
+        yield group.locator("label").inner_text(), focus
 
 
 def main() -> str:
@@ -52,8 +58,8 @@ def main() -> str:
             page = run_lesson(browser, address, lesson.name)
             for i in range(page.locator(".widget-vbox:has(img)").count()):
                 box = page.locator(".widget-vbox:has(img)").nth(i)
-                for name, press in controls(page, box):
-                    ms = latencies(page, i, press)
+                for name, focus in controls(page, box):
+                    ms = latencies(page, i, focus)
                     lines.append(
                         f"| {lesson.stem[:2]} | {name} | {np.median(ms):.0f} | {np.quantile(ms, 0.95):.0f} |"
                     )

@@ -1385,7 +1385,7 @@ mean, half = mean_interval(100 * (runs[256] - runs[6000]))
 print(f"small batch ahead in testing: {mean:+.2f} ± {half:.2f} points (95 % interval)")
 
 # %% [markdown]
-# By his measure his result comes out again, and more so: the large batch is some 250 times as sharp as the small one (he: 167 times), it is trained to a higher accuracy, and it ends nearer to its start (he: 3 to 10 times nearer).
+# By his measure his result comes out again, and more so: the large batch is some 240 times as sharp as the small one (he: 167 times), it is trained to a higher accuracy, and it ends nearer to its start (he: 3 to 10 times nearer).
 # Now look at the other rows.
 # λ_max and the trace say the *opposite*: at the large batch's point the loss bends less by a factor of 50 and more.
 # Both are right.
