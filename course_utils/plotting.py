@@ -17,6 +17,7 @@ CSS_PIXELS_PER_INCH = (
     104  # a 6.4 in figure is 666 pixels wide on the page: its 9-point text reads as 13 pixels
 )
 FULL_BATCH = 60_000
+GUESS = "#8B1A62"  # the colour of what the reader guessed, used for nothing else
 
 
 def batch_color(batch_size: int) -> tuple[float, float, float, float]:
@@ -94,3 +95,43 @@ def show(fig: Figure, *, alt: str) -> None:
         metadata={"image/png": {"alt": alt, "width": width}},
         raw=True,
     )
+
+
+def mark_guess(ax: Axes, guess: float | None, *, low: float, high: float, axis: str = "y") -> str:
+    """Draw the reader's `guess` across `ax` and return it as a sentence for the alt text; None draws nothing.
+
+    `axis` is the one the guess is measured on. Raises ValueError where the guess isn't from `low` to `high`.
+    """
+    if guess is None:
+        return ""
+    if not isinstance(guess, int | float | np.number) or not low <= guess <= high:
+        raise ValueError(
+            f"a guess here is a number from {low:g} to {high:g}, or None to skip it, got {guess!r}"
+        )
+    line, along = (ax.axhline, "y") if axis == "y" else (ax.axvline, "x")
+    line(guess, color=GUESS, linewidth=1.6, linestyle=(0, (4, 3)), zorder=6)
+    place = {"y": (0.01, guess), "x": (guess, 0.99)}[along]
+    transform = ax.get_yaxis_transform() if along == "y" else ax.get_xaxis_transform()
+    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
+    ax.text(
+        *place, f"your guess: {guess:g}", transform=transform, color=GUESS, va="center", bbox=box, zorder=7
+    )
+    return f" Your guess, {guess:g}, is drawn as a dashed line."
+
+
+def mark_choice(ax: Axes, guess: str | None, places: dict[str, tuple[float, float]]) -> str:
+    """Ring the place (in data coordinates) that stands for the reader's `guess`, and return a sentence as above.
+
+    Raises ValueError where the guess is none of `places`.
+    """
+    if guess is None:
+        return ""
+    if guess not in places:
+        raise ValueError(
+            f"a guess here is one of {', '.join(map(repr, places))}, or None to skip it, got {guess!r}"
+        )
+    ax.plot(
+        *places[guess], "o", markersize=18, markerfacecolor="none", markeredgecolor=GUESS, markeredgewidth=2
+    )
+    ax.annotate("your guess", places[guess], xytext=(13, 9), textcoords="offset points", color=GUESS)
+    return f" Your guess, {guess}, is ringed."

@@ -5,7 +5,10 @@ import pytest
 
 from course_utils.authoring.build import NOTEBOOKS, WIDGET_VIEW, build, page_of, stale_cells
 
-TINY = """# %% [markdown]
+TINY = """# %% [markdown] tags=["slide"]
+# ## Only in a lecture
+
+# %% [markdown]
 # # A tiny lesson
 
 # %%
@@ -42,6 +45,10 @@ def test_a_page_holds_the_outputs_and_an_id_for_each_cell(tiny):
     assert cells[1].outputs[0].text == "4\n"
     assert cells[2].outputs[0].metadata["image/png"]["alt"] == "a rising line"
     assert cells[2].metadata.tags == ["nbval-ignore-output"]
+
+
+def test_what_is_for_a_lecture_only_does_not_reach_the_page(tiny):
+    assert "Only in a lecture" in tiny.read_text() and "Only in a lecture" not in page_of(tiny).read_text()
 
 
 def test_a_page_keeps_no_widget_state_and_no_view_that_is_dead_without_a_kernel(tiny):

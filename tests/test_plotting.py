@@ -9,7 +9,15 @@ from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from scipy import stats
 
-from course_utils.plotting import batch_axis, batch_color, mean_interval, plot_band, show
+from course_utils.plotting import (
+    batch_axis,
+    batch_color,
+    mark_choice,
+    mark_guess,
+    mean_interval,
+    plot_band,
+    show,
+)
 
 
 @pytest.fixture
@@ -100,3 +108,29 @@ def test_the_style_writes_nothing_below_nine_points_on_white_paper():
     fig.savefig(png)
     plt.close(fig)
     assert Image.open(png).convert("RGB").getpixel((2, 2)) == (255, 255, 255)
+
+
+def test_a_guess_lies_on_the_figure_where_it_was_made_and_none_draws_nothing():
+    _, ax = plt.subplots()
+    assert mark_guess(ax, None, low=0, high=100) == "" and not ax.lines and not ax.texts
+    assert "62.5" in mark_guess(ax, 62.5, low=0, high=100)
+    assert list(ax.lines[0].get_ydata()) == [62.5, 62.5]
+    mark_guess(ax, 40, low=0, high=100, axis="x")
+    assert list(ax.lines[1].get_xdata()) == [40, 40]
+
+
+def test_a_choice_is_ringed_at_its_place_and_none_draws_nothing():
+    _, ax = plt.subplots()
+    places = {"falls": (1, 2), "rises": (1, 4)}
+    assert mark_choice(ax, None, places) == "" and not ax.lines
+    assert "rises" in mark_choice(ax, "rises", places)
+    assert ax.lines[0].get_xydata().tolist() == [[1, 4]]
+
+
+@pytest.mark.parametrize("guess", [-1, 101, "60", float("nan")])
+def test_a_guess_out_of_bounds_names_the_bound_and_the_way_out(guess):
+    _, ax = plt.subplots()
+    with pytest.raises(ValueError, match=r"from 0 to 100, or None to skip it, got"):
+        mark_guess(ax, guess, low=0, high=100)
+    with pytest.raises(ValueError, match=r"one of 'a', or None to skip it, got"):
+        mark_choice(ax, guess, {"a": (0, 0)})

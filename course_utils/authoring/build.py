@@ -1,6 +1,7 @@
 """Make the lessons' pages from their sources: `python -m course_utils.authoring.build [03 …]`.
 
 `notebooks/src/NN_….py` (percent format, edited by hand) becomes `notebooks/NN_….ipynb` (executed, outputs kept).
+Cells tagged `slide` are for the lecture's deck only and don't reach the page.
 A rebuild on the same machine gives the same bytes.
 """
 
@@ -26,6 +27,7 @@ def page_of(source: Path) -> Path:
 def read_source(source: Path) -> nbformat.NotebookNode:
     """Return the notebook in `source`, without outputs, each cell's id its lesson and position, `01-007`."""
     notebook = jupytext.read(source, fmt="py:percent")
+    notebook.cells = [cell for cell in notebook.cells if "slide" not in cell.metadata.get("tags", [])]
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for position, cell in enumerate(notebook.cells, start=1):
         cell.id = f"{source.stem[:2]}-{position:03d}"

@@ -1,0 +1,150 @@
+"""Instant feedback on the lessons' exercises: `check("1A", answer)`, `hint("1A")`, `solution("1A")`.
+
+The exercises of lesson 1 are in `checks.lesson_1`: a judge each, which raises `Wrong` with a sentence that names the
+misconception. Whatever the reader hands in, a check prints one line and never a traceback.
+"""
+
+import copy
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+LESSONS = (1, 2, 3, 4, 5)
+
+
+class Wrong(Exception):
+    """What is wrong with an answer: one sentence to the reader that names the misconception, not the answer."""
+
+
+@dataclass(frozen=True)
+class Exercise:
+    """One exercise; `solution` is code that imports all it needs and ends with its `check(…)` line."""
+
+    name: str
+    judge: Callable[[Any], None]
+    right: str  # what the right answer shows, one sentence
+    hint: str
+    solution: str
+
+
+EXERCISES: dict[str, Exercise] = {}
+
+
+def exercise(name: str, *, right: str, hint: str, solution: str):
+    """Register the decorated judge: it takes the reader's answer and raises `Wrong`, or returns if it is right."""
+
+    def register(judge: Callable[[Any], None]) -> Callable[[Any], None]:
+        EXERCISES[name] = Exercise(name, judge, right, hint, solution.strip("\n"))
+        return judge
+
+    return register
+
+
+def check(name: str, answer: Any) -> None:
+    """Print in one line whether `answer` to exercise `name` is right, and if not, which misconception it shows.
+
+    Raises ValueError for a name that no exercise has; nothing that the reader's answer does raises.
+    """
+    print(feedback(name, answer))
+
+
+def feedback(name: str, answer: Any) -> str:
+    """Return the line that `check` prints."""
+    found = find(name)
+    if answer is ... or answer is None:
+        return f"· {name} is open: put your answer in place of the three dots and run the cell again."
+    try:
+        found.judge(answer)
+    except Wrong as wrong:
+        return f"✗ {name} not yet: {wrong}"
+    except Exception as error:
+        return f"✗ {name} not yet: your answer could not be used ({type(error).__name__}: {error})."
+    return f"✓ {name} right: {found.right}"
+
+
+def hint(name: str) -> None:
+    """Print a hint to exercise `name`."""
+    print(f"{name} hint: {find(name).hint}")
+
+
+def solution(name: str) -> None:
+    """Print the model answer to exercise `name`."""
+    print(find(name).solution)
+
+
+def find(name: str) -> Exercise:
+    """Return exercise `name`, a lesson's number and a letter; raise ValueError where there is none."""
+    lesson = name[:1] if isinstance(name, str) else ""
+    if lesson not in map(str, LESSONS):
+        raise ValueError(f"an exercise is a lesson's number and a letter, such as '1A', got {name!r}")
+    importlib.import_module(f"{__name__}.lesson_{lesson}")
+    if name not in EXERCISES:
+        known = ", ".join(sorted(key for key in EXERCISES if key.startswith(lesson)))
+        raise ValueError(f"lesson {lesson} has no exercise {name!r}; it has {known}")
+    return EXERCISES[name]
+
+
+def number(answer: Any) -> float:
+    """Return `answer` as a float; raise Wrong where it is no single number or not finite."""
+    if callable(answer):
+        raise Wrong("a number is wanted, this is a function: call it.")
+    try:
+        values = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError):
+        raise Wrong(f"a number is wanted, this is {_described(answer)}.") from None
+    if values.size != 1:
+        raise Wrong(f"one number is wanted, these are {values.size}.")
+    if not np.isfinite(values).all():
+        raise Wrong(f"a finite number is wanted, this is {values.item()}.")
+    return values.item()
+
+
+def expect(answer: Any, truth: float, mistakes: Mapping[float, str], *, rel: float = 1e-3) -> None:
+    """Raise Wrong unless the number `answer` is within `rel` of `truth`; the nearest of `mistakes` says why not.
+
+    `mistakes` maps what a misconception would give to the sentence that names it.
+    """
+    value = number(answer)
+    if _close(value, truth, rel):
+        return
+    for mistake, sentence in mistakes.items():
+        if _close(value, mistake, rel):
+            raise Wrong(sentence)
+    raise Wrong(f"{value:g} is too {'large' if value > truth else 'small'}.")
+
+
+def numbers(answer: Any, count: int) -> np.ndarray:
+    """Return `answer` as `count` finite floats, shape (count,); raise Wrong where it is anything else."""
+    try:
+        values = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError):
+        raise Wrong(f"{count} numbers are wanted, this is {_described(answer)}.") from None
+    if values.shape != (count,):
+        raise Wrong(f"{count} numbers are wanted, the shape of these is {values.shape}.")
+    if not np.isfinite(values).all():
+        raise Wrong("all numbers must be finite.")
+    return values
+
+
+def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+    """Return what the reader's `function` gives for copies of the arguments; raise Wrong where it fails."""
+    if not callable(function):
+        raise Wrong(f"a function is wanted, this is {_described(function)}: hand it over without calling it.")
+    try:
+        result = function(*copy.deepcopy(args), **copy.deepcopy(kwargs))
+    except Exception as error:
+        raise Wrong(f"your function stops with {type(error).__name__}: {error}.") from None
+    if result is None or result is ...:
+        raise Wrong("your function returns nothing: is there a return?")
+    return result
+
+
+def _close(value: float, wanted: float, rel: float) -> bool:
+    return abs(value - wanted) <= rel * max(abs(wanted), 1e-9)
+
+
+def _described(answer: Any) -> str:
+    return f"{answer!r:.40} of type {type(answer).__name__}"

@@ -1,0 +1,38 @@
+"""Each student's own paper: the constants of an assignment follow from the id in its first cell."""
+
+import hashlib
+import unicodedata
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Paper:
+    """The constants of one student's assignment, drawn by a hash of the id, the assignment and the constant's name.
+
+    The same id gives the same paper on every machine; no id, an empty string, gives the public paper. Space around
+    an id and upper case don't count. Raises TypeError where the id is no string.
+    """
+
+    def __init__(self, assignment: str, student_id: str = ""):
+        if not isinstance(student_id, str):
+            raise TypeError(
+                f"student_id must be text in quotes, such as 'b09902001', got {student_id!r}; '' takes the public paper"
+            )
+        self.assignment = assignment
+        self.student_id = unicodedata.normalize("NFKC", student_id).strip().casefold()
+
+    def __repr__(self) -> str:
+        return f"Paper({self.assignment!r}, {self.student_id!r})"
+
+    def seed(self, name: str) -> int:
+        """Return a whole number from 0 to 2³² − 1 for the constant `name`."""
+        text = "\n".join([self.assignment, self.student_id, name])
+        return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
+
+    def choose(self, name: str, options: Sequence[T]) -> T:
+        """Return one of `options` for the constant `name`. Raises ValueError where there is none."""
+        if not len(options):
+            raise ValueError(f"{name} needs at least one option to choose from, got {options!r}")
+        return options[self.seed(name) % len(options)]

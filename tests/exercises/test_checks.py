@@ -1,0 +1,83 @@
+"""The machinery of the exercises: one line for whatever a reader hands in, and never a traceback."""
+
+import numpy as np
+import pytest
+
+from course_utils import checks
+from course_utils.checks import (
+    Wrong,
+    call,
+    check,
+    exercise,
+    expect,
+    feedback,
+    hint,
+    number,
+    numbers,
+    solution,
+)
+
+
+@pytest.fixture
+def sample(monkeypatch):
+    """Register an exercise whose answer is 6, for one test."""
+    monkeypatch.setattr(checks, "EXERCISES", dict(checks.EXERCISES))
+    code = 'check("1Z", 2 * 3)'
+
+    @exercise("1Z", right="Two threes.", hint="Multiply.", solution=code)
+    def judge(answer):
+        expect(answer, 6, {5: "that is their sum."})
+
+
+def test_right_wrong_and_open_each_have_their_line(sample):
+    assert feedback("1Z", 6) == "✓ 1Z right: Two threes."
+    assert feedback("1Z", 5) == "✗ 1Z not yet: that is their sum."
+    assert feedback("1Z", 7) == "✗ 1Z not yet: 7 is too large."
+    assert feedback("1Z", ...) == feedback("1Z", None)
+    assert "put your answer in place of the three dots" in feedback("1Z", ...)
+
+
+class Hostile:
+    def __array__(self, *args, **kwargs):
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    ["six", [], [6, 6], {}, float("nan"), float("inf"), len, object(), Hostile(), 6 + 1j, np.array(["a"])],
+)
+def test_whatever_is_handed_in_gets_one_line_and_no_traceback(sample, capsys, answer):
+    check("1Z", answer)
+    out = capsys.readouterr().out
+    assert out.startswith("✗ 1Z not yet: ") and out.count("\n") == 1
+
+
+def test_hint_and_solution_are_printed(sample, capsys):
+    hint("1Z")
+    solution("1Z")
+    assert capsys.readouterr().out == '1Z hint: Multiply.\ncheck("1Z", 2 * 3)\n'
+
+
+@pytest.mark.parametrize("name", ["9A", "", 1, None, "A1"])
+def test_a_name_that_is_none_says_how_names_look(name):
+    with pytest.raises(ValueError, match=r"such as '1A', got"):
+        check(name, 1)
+
+
+def test_a_name_that_is_not_there_lists_those_that_are():
+    with pytest.raises(ValueError, match=r"lesson 1 has no exercise '1Q'; it has 1A, 1B"):
+        check("1Q", 1)
+
+
+def test_numbers_and_functions_are_taken_as_readers_give_them():
+    assert number(np.float32(2)) == number("2") == number([2]) == 2.0
+    assert numbers((1, 2), 2).tolist() == [1, 2]
+    given = [1]
+    assert call(lambda items: items.append(2) or items, given) == [1, 2] and given == [1]
+    for wrong, what in [
+        (lambda x: 1 / 0, "ZeroDivisionError"),
+        (3, "a function is wanted"),
+        (print, "returns nothing"),
+    ]:
+        with pytest.raises(Wrong, match=what):
+            call(wrong, 1)
