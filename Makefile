@@ -1,7 +1,7 @@
-# make lab · make test · make build [NB=03] · make bench · make test-browser · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser build record bench lint help
+.PHONY: lab test test-browser test-class build slides homework record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -34,12 +34,27 @@ test: .venv/ready
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks/*.ipynb
 
-test-browser: .venv/ready-browser
+test-browser: .venv/ready-browser build/slides/node_modules/ready
 	$(BIN)/python -m pytest tests/browser
+
+test-class: .venv/ready-homework
+	$(BIN)/python -m pytest -s tests/classroom
 
 build: .venv/ready
 	$(BIN)/python -m course_utils.authoring.build $(NB)
 	$(BIN)/python -m course_utils.authoring.claims_table
+
+slides: .venv/ready build/slides/node_modules/ready
+	$(BIN)/python -m course_utils.authoring.slides $(NB)
+
+build/slides/node_modules/ready: course_utils/authoring/deck/package.json
+	@command -v npm >/dev/null || { echo "Slides need npm once, for reveal.js and MathJax: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
+	@mkdir -p build/slides && cp $< build/slides
+	npm install --prefix build/slides --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+homework: .venv/ready-homework
+	$(BIN)/python -m course_utils.authoring.homework $(PAPER)
 
 record: .venv/ready
 	$(BIN)/python -m course_utils.experiment $(EXP) $(ARGS)

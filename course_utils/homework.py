@@ -3,9 +3,28 @@
 import hashlib
 import unicodedata
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
+from IPython import get_ipython
+
 T = TypeVar("T")
+
+
+def plain_id(student_id: str) -> str:
+    """Return `student_id` without the differences that don't count: outer space, upper case, kinds of typing."""
+    return unicodedata.normalize("NFKC", student_id).strip().casefold()
+
+
+def graded_for() -> str | None:
+    """Return the id of the student whose notebook nbgrader is grading, None where nothing is being graded.
+
+    nbgrader runs a submission in `autograded/<student>/<assignment>`; the folder in which the kernel started counts,
+    whatever folder the notebook went to since.
+    """
+    shell = get_ipython()
+    folder = Path(shell.starting_dir) if shell else Path.cwd()
+    return plain_id(folder.parent.name) if folder.parent.parent.name == "autograded" else None
 
 
 class Paper:
@@ -21,7 +40,7 @@ class Paper:
                 f"student_id must be text in quotes, such as 'b09902001', got {student_id!r}; '' takes the public paper"
             )
         self.assignment = assignment
-        self.student_id = unicodedata.normalize("NFKC", student_id).strip().casefold()
+        self.student_id = plain_id(student_id)
 
     def __repr__(self) -> str:
         return f"Paper({self.assignment!r}, {self.student_id!r})"

@@ -56,6 +56,7 @@ def test_every_dependency_has_a_tested_version():
 def test_the_order_of_imports_goes_downwards_only():
     order = [
         "claims",
+        "homework",
         "data",
         "models",
         "timing",

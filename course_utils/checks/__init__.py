@@ -5,6 +5,7 @@ misconception. Whatever the reader hands in, a check prints one line and never a
 """
 
 import copy
+import dis
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ def check(name: str, answer: Any) -> None:
 def feedback(name: str, answer: Any) -> str:
     """Return the line that `check` prints."""
     found = find(name)
-    if answer is ... or answer is None:
+    if answer is ... or answer is None or _untouched(answer):
         return f"· {name} is open: put your answer in place of the three dots and run the cell again."
     try:
         found.judge(answer)
@@ -140,6 +141,17 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
     if result is None or result is ...:
         raise Wrong("your function returns nothing: is there a return?")
     return result
+
+
+def _untouched(answer: Any) -> bool:
+    """Return whether `answer` is a function with nothing in it but its docstring and three dots."""
+    code = getattr(answer, "__code__", None)
+    if code is None:
+        return False
+    steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP")]
+    return all(
+        ("CONST" in step.opname and step.argval is None) or step.opname == "RETURN_VALUE" for step in steps
+    )
 
 
 def _close(value: float, wanted: float, rel: float) -> bool:

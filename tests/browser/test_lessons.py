@@ -1,8 +1,12 @@
 """Each lesson, run top to bottom in JupyterLab as a reader would, its sliders moved by keyboard."""
 
+import re
+
 import nbformat
 import pytest
 from lab import CODE_CELLS, ROOT, TOKEN
+
+from course_utils import checks
 
 NOTEBOOKS = ROOT / "notebooks"
 LESSONS = [page.name for page in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
@@ -85,3 +89,36 @@ def test_make_lab_opens_on_the_list_of_lessons(address, chromium, screenshot):
     page.locator(".jp-RenderedMarkdown a", has_text="What is a batch").click()
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")  # a click on a lesson opens it
     page.close()
+
+
+def rewrite(page, cell, code):
+    """Put `code` in place of what stands in `cell`, as by keyboard, and run it; its last output is gone then."""
+    cell.scroll_into_view_if_needed()
+    cell.locator(".cm-content").click()
+    page.keyboard.press("Control+A")
+    page.keyboard.insert_text(code)
+    page.keyboard.press("Control+Enter")
+
+
+def test_the_exercises_answer_what_is_typed_into_them_and_never_with_a_traceback(lesson, screenshot):
+    page = lesson(LESSONS[0])
+    exercises = [
+        (page.locator(".jp-CodeCell").nth(k), cell.source, *re.findall(r'^check\("(\w+)"', cell.source, re.M))
+        for k, cell in enumerate(code_cells(LESSONS[0]))
+        if "check(" in cell.source
+    ]
+    assert len(exercises) >= 3
+    said = lambda cell: " ".join(cell.locator(".jp-OutputArea-output").all_inner_texts())  # noqa: E731
+    for cell, code, name in exercises:
+        assert (
+            f"{name} is open" in said(cell) if "..." in code.partition("\n")[0] else "not yet" in said(cell)
+        )
+        rewrite(page, cell, code.replace("# hint", "hint").replace("# solution", "solution"))
+        wait_until(page, lambda: f"{name} hint: " in said(cell) and checks.find(name).solution in said(cell))  # noqa: B023
+        rewrite(page, cell, checks.find(name).solution)
+        wait_until(page, lambda: said(cell).startswith(f"✓ {name} right: "))  # noqa: B023
+    cell, code, name = exercises[0]
+    rewrite(page, cell, code.replace("...", "4687.5", 1))
+    wait_until(page, lambda: said(cell).startswith(f"✗ {name} not yet: there is no half update"))
+    screenshot(cell, "01-exercise")
+    assert not [o for c in page.evaluate(CODE_CELLS) for o in c["outputs"] if o["output_type"] == "error"]

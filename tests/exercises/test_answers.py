@@ -46,7 +46,7 @@ def test_each_exercise_knows_three_misconceptions_or_more(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("answer", ["", [], {}, object(), float("nan"), lambda: 1 / 0, lambda *a, **k: None])
+@pytest.mark.parametrize("answer", ["", [], {}, object(), float("nan"), lambda: 1 / 0, lambda *a, **k: {}])
 def test_nonsense_is_rejected_without_a_traceback(name, answer):
     assert checks.feedback(name, answer).startswith("✗")
 

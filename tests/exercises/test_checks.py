@@ -37,6 +37,18 @@ def test_right_wrong_and_open_each_have_their_line(sample):
     assert "put your answer in place of the three dots" in feedback("1Z", ...)
 
 
+def test_a_template_that_was_not_touched_is_open_and_one_that_returns_is_not(sample):
+    def template(n):
+        """Return something. (about 1 line)"""
+        ...
+
+    def passed(n):
+        pass
+
+    assert feedback("1Z", template) == feedback("1Z", passed) == feedback("1Z", ...)
+    assert feedback("1Z", lambda n: 5).startswith("✗")
+
+
 class Hostile:
     def __array__(self, *args, **kwargs):
         raise RuntimeError("no")

@@ -1,0 +1,57 @@
+"""nbgrader's settings for this course; nbgrader reads this file when it is started in this folder."""
+
+import os
+import sys
+from pathlib import Path
+
+from nbconvert.preprocessors import ClearMetadataPreprocessor
+from nbgrader.preprocessors import (
+    AssignLatePenalties,
+    CheckCellMetadata,
+    ClearOutput,
+    DeduplicateIds,
+    IgnorePattern,
+    LimitOutput,
+    OverwriteCells,
+    OverwriteKernelspec,
+    SaveAutoGrades,
+)
+
+from course_utils.authoring.grading import RestoreCells, SafeExecute
+
+c = get_config()  # noqa: F821  (nbgrader defines it)
+
+# nbgrader calls `alembic`, which lies beside this Python: found too where the environment isn't activated.
+os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+
+c.CourseDirectory.course_id = "batches-and-momentum"
+# The percent sources hold the solutions: they must not be copied into what students get.
+c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedback", "*.py"]
+
+# RestoreCells and SafeExecute are this course's; the rest is nbgrader's own list, in its own order.
+c.Autograde.sanitize_preprocessors = [
+    ClearOutput,
+    RestoreCells,
+    DeduplicateIds,
+    OverwriteKernelspec,
+    OverwriteCells,
+    CheckCellMetadata,
+]
+c.Autograde.autograde_preprocessors = [
+    SafeExecute,
+    IgnorePattern,
+    ClearMetadataPreprocessor,
+    LimitOutput,
+    SaveAutoGrades,
+    AssignLatePenalties,
+    CheckCellMetadata,
+]
+
+# No cell of a right answer takes longer than a few seconds on two cores; 30 s leave a slow machine a wide margin.
+# An endless loop costs its student the question, and the class this long for each cell that runs into it.
+c.SafeExecute.timeout = 30
+c.SafeExecute.iopub_timeout = 10  # after an interrupt: what is still printing then is given a fresh kernel
+c.SafeExecute.shutdown_kernel = "immediate"  # nothing is left to tidy up in a kernel that has been graded
+c.SafeExecute.max_output = 1_000_000  # characters a cell, room for some figures
+c.LimitOutput.max_lines = 200
+c.LimitOutput.max_traceback = 30

@@ -1,0 +1,251 @@
+"""Each lesson's slides, shown without a network as in a lecture: what is on them fits, loads and can be read."""
+
+import pytest
+from lab import ROOT
+from test_lessons import wait_until
+
+from course_utils.authoring.build import NOTEBOOKS, build
+from course_utils.authoring.slides import make_deck, read_slides
+
+LESSONS = sorted((NOTEBOOKS / "src").glob("[0-9][0-9]_*.py"))
+SCRIPTS = ROOT / "build" / "slides" / "node_modules"
+
+# Looks at the slide that is shown and returns a sentence for each thing that is wrong with it.
+FAULTS = """() => {
+  const slide = Reveal.getCurrentSlide(), page = slide.querySelector(".page"), faults = [];
+  const edge = page.getBoundingClientRect(), quoted = text => "“" + text.trim().slice(0, 40) + "”";
+  const texts = root => {
+    const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), found = [];
+    while (walker.nextNode()) {
+      const parent = walker.currentNode.parentElement;
+      if (walker.currentNode.data.trim() && !parent.closest("mjx-container")) found.push(walker.currentNode);
+    }
+    return found;
+  };
+  const drawn = image => {  // the picture in its box, as object-fit: contain places it
+    const box = image.getBoundingClientRect();
+    const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
+    const width = scale * image.naturalWidth, height = scale * image.naturalHeight;
+    const x = box.x + (box.width - width) / 2, y = box.y + (box.height - height) / 2;
+    return {left: x, right: x + width, top: y, bottom: y + height, width};
+  };
+  const boxes = root => [
+    ...texts(root).flatMap(text => {
+      const range = document.createRange();
+      range.selectNodeContents(text);
+      return [...range.getClientRects()].map(box => [quoted(text.data), box]);
+    }),
+    ...[...root.querySelectorAll("mjx-container > svg")].map(formula => ["a formula", formula.getBoundingClientRect()]),
+    ...[...root.querySelectorAll("img")].map(image => ["the figure", drawn(image)]),
+    ...[...root.querySelectorAll("table, pre, .verdicts p")].map(block => [
+      quoted(block.textContent), block.getBoundingClientRect()
+    ]),
+  ];
+  const light = colour => {
+    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+      .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
+    return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
+  };
+  const ground = element => {
+    for (; element; element = element.parentElement) {
+      const colour = getComputedStyle(element).backgroundColor;
+      if (!colour.endsWith(", 0)")) return colour;
+    }
+    return "rgb(255, 255, 255)";
+  };
+
+  const parts = [...page.children].map(boxes);
+  for (const [what, box] of parts.flat())
+    if (box.left < edge.left + 20 || box.right > edge.right - 20 || box.top < edge.top + 20 || box.bottom > edge.bottom - 30)
+      faults.push(`${what} leaves the page`);
+  parts.forEach((part, i) => parts.slice(i + 1).flat().forEach(([other, b]) => part.forEach(([what, a]) => {
+    if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2)
+      faults.push(`${what} overlaps ${other}`);
+  })));
+  for (const image of page.querySelectorAll("img")) {
+    if (!image.naturalWidth) faults.push("a figure is not loaded");
+    else if (drawn(image).width < 0.65 * image.getAttribute("width"))
+      faults.push(`the figure is drawn at ${Math.round(100 * drawn(image).width / image.getAttribute("width"))} % of its size on the page`);
+  }
+  for (const text of texts(page)) {
+    const style = getComputedStyle(text.parentElement);
+    if (parseFloat(style.fontSize) < 15) faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
+    const [dark, bright] = [light(style.color), light(ground(text.parentElement))].sort((a, b) => a - b);
+    if ((bright + 0.05) / (dark + 0.05) < 4.5) faults.push(`${quoted(text.data)} is too pale`);
+  }
+  for (const text of texts(slide))
+    if (text.data.includes("$") && !text.parentElement.closest("pre, code, .verdicts")) faults.push(`${quoted(text.data)} has a bare $`);
+  if (slide.querySelector("mjx-merror, [data-mjx-error]")) faults.push("a formula has a mistake");
+  if (!slide.querySelector("aside.notes")?.textContent.trim()) faults.push("there are no notes");
+  return [...new Set(faults)];
+}"""
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory):
+    """Return a folder of decks with the scripts beside them, as it would lie on a stick."""
+    assert SCRIPTS.is_dir(), "reveal.js and MathJax are missing: run make slides"
+    folder = tmp_path_factory.mktemp("slides")
+    (folder / "node_modules").symlink_to(SCRIPTS)
+    return folder
+
+
+@pytest.fixture
+def offline(chromium):
+    """Give a browser window without a network, and what it complained of or asked for elsewhere."""
+    context = chromium.new_context(viewport={"width": 1280, "height": 720})
+    context.set_offline(True)
+    heard = []
+    context.on("console", lambda message: heard.append(message.text) if message.type == "error" else None)
+    context.on("weberror", lambda error: heard.append(str(error.error)))
+    context.on(
+        "request", lambda asked: heard.append(asked.url) if asked.url[:5] not in ("file:", "data:") else None
+    )
+    yield context, heard
+    context.close()
+
+
+def show(context, deck, query=""):
+    page = context.new_page()
+    page.goto(f"{deck.as_uri()}{query}")
+    page.evaluate("Promise.all([MathJax.startup.promise, document.fonts.ready])")
+    page.wait_for_function("Reveal.isReady()")
+    return page
+
+
+def faults_of(page, look=lambda number: None):
+    """Return a line for each thing that is wrong with a slide, the slide's number and headline first."""
+    lines = []
+    for number in range(page.evaluate("Reveal.getTotalSlides()")):
+        headline = page.evaluate(
+            "n => { Reveal.slide(n); return Reveal.getCurrentSlide().querySelector('.headline').innerText }",
+            number,
+        )
+        page.evaluate("document.fonts.ready")
+        lines += [f"slide {number + 1} “{headline}”: {fault}" for fault in page.evaluate(FAULTS)]
+        look(number)
+    return lines
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda source: source.stem)
+def test_every_slide_of_a_lecture_fits_and_can_be_read_without_a_network(folder, offline, screenshot, source):
+    context, heard = offline
+    page = show(context, make_deck(source, folder))
+    faults = faults_of(page, lambda n: screenshot(page, f"slides-{source.stem[:2]}-{n + 1:02d}"))
+    assert page.evaluate("Reveal.getTotalSlides()") == len(read_slides(source)) > 1
+    assert faults == []
+    assert heard == []
+
+
+@pytest.mark.parametrize("source", LESSONS, ids=lambda source: source.stem)
+def test_a_plan_leaves_only_its_slides(folder, offline, source):
+    page = show(offline[0], make_deck(source, folder), "?plan=50")
+    assert page.evaluate("Reveal.getTotalSlides()") == sum(50 in slide.plans for slide in read_slides(source))
+
+
+def slide(headline, text="", shown=""):
+    lines = "\n".join(
+        f"# {line}".rstrip()
+        for line in [
+            f"## {headline}",
+            *text.split("\n"),
+            "",
+            "Note:",
+            "1 min",
+            "",
+            f"About {headline}: $x^2$.",
+        ]
+    )
+    return f'# %% [markdown] tags=["slide"]\n{lines}\n\n' + (
+        f'# %% tags=["on-slide"]\n{shown}\n\n' if shown else ""
+    )
+
+
+FIGURE = """import matplotlib.pyplot as plt
+
+from course_utils.plotting import show
+
+fig, ax = plt.subplots()
+ax.plot([1, 2])
+show(fig, alt="a rising line")"""
+SOUND = (
+    slide("First")
+    + slide("Second", "It is $v$:\n\n$$v = \\frac{g}{1 - \\beta}$$")
+    + slide("Third", "A few words.", FIGURE)
+)
+LINES = "\n".join(f"- line {n}" for n in range(20))
+BROKEN = {
+    "leaves the page": slide("Long", LINES),
+    "leaves the page ": slide("Wide", "|" + "wide column|" * 12 + "\n|" + "-|" * 12 + "\n|" + "a cell|" * 12),
+    "is set in 9": slide("Fine print", shown="print('word ' * 40)"),
+    "the figure is drawn at": slide("Crowded", "\n\n".join(["Words. " * 40] * 2), FIGURE),
+    "overlaps “over”": slide("Moved", '<p style="position: absolute; top: 45px">over</p>'),
+    "is too pale": slide("Pale", '<span style="color: #999999">pale</span>'),
+    "has a bare $": slide("Unclosed", "It costs $x."),
+    "a formula has a mistake": slide("Mistaken", "$\\frac{1}$"),
+}
+
+
+@pytest.fixture(scope="session")
+def tiny(folder, tmp_path_factory):
+    """Return a function that gives the deck of a lesson made of the slides handed in."""
+    sources = tmp_path_factory.mktemp("course") / "src"
+    sources.mkdir()
+
+    def made(name, *slides):
+        source = sources / f"{name}.py"
+        source.write_text("".join(slides), encoding="utf-8")
+        build(source)
+        return make_deck(source, folder)
+
+    return made
+
+
+def test_a_slide_that_fits_has_no_fault(tiny, offline):
+    page = show(offline[0], tiny("06_sound", SOUND))
+    assert faults_of(page) == []
+    assert (
+        page.locator("mjx-container").count() >= 4 and page.locator("section mjx-assistive-mml").count() == 2
+    )
+
+
+def test_each_thing_that_can_be_wrong_with_a_slide_is_found_there(tiny, offline):
+    page = show(offline[0], tiny("07_broken", SOUND, *BROKEN.values()))
+    lines = faults_of(page)
+    for number, (fault, cells) in enumerate(BROKEN.items(), start=4):
+        headline = cells.split("## ")[1].partition("\n")[0]
+        assert any(
+            line.startswith(f"slide {number} “{headline}”") and fault.strip() in line for line in lines
+        ), fault
+    assert not any(line.startswith(("slide 1 ", "slide 2 ", "slide 3 ")) for line in lines)
+
+
+def test_a_request_that_leaves_the_folder_and_a_mistake_in_a_script_are_heard(tiny, offline):
+    context, heard = offline
+    page = show(context, tiny("06_sound", SOUND))
+    assert heard == []
+    page.evaluate("fetch('http://localhost:9/').catch(() => null)")
+    page.evaluate("setTimeout(() => { throw Error('a mistake') })")
+    wait_until(page, lambda: any("localhost:9" in h for h in heard) and any("a mistake" in h for h in heard))
+
+
+def test_the_speakers_window_shows_the_notes_of_the_slide_on_the_wall(tiny, offline, screenshot):
+    context, heard = offline
+    page = show(context, tiny("06_sound", SOUND))
+    with context.expect_page() as opened:
+        page.keyboard.press("s")
+    speaker, notes = opened.value, opened.value.locator(".speaker-controls-notes .value")
+    wait_until(page, lambda: "About First: " in notes.inner_text())
+    page.keyboard.press("ArrowRight")
+    wait_until(page, lambda: "About Second: " in notes.inner_text())
+    assert notes.locator("svg").count() == 1  # the formula is drawn there too
+    assert speaker.locator("iframe").count() == 2
+    screenshot(speaker, "slides-speaker")
+    assert heard == []
+
+
+def test_a_deck_prints_one_page_a_slide(tiny, offline):
+    page = show(offline[0], tiny("06_sound", SOUND), "?print-pdf")
+    page.wait_for_selector(".pdf-page")
+    assert page.locator(".pdf-page").count() == 3
+    assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 3
