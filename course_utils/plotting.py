@@ -108,14 +108,15 @@ def mark_guess(ax: Axes, guess: float | None, *, low: float, high: float, axis: 
         raise ValueError(
             f"a guess here is a number from {low:g} to {high:g}, or None to skip it, got {guess!r}"
         )
-    line, along = (ax.axhline, "y") if axis == "y" else (ax.axvline, "x")
-    line(guess, color=GUESS, linewidth=1.6, linestyle=(0, (4, 3)), zorder=6)
-    place = {"y": (0.01, guess), "x": (guess, 0.99)}[along]
-    transform = ax.get_yaxis_transform() if along == "y" else ax.get_xaxis_transform()
+    style = {"color": GUESS, "linewidth": 1.6, "linestyle": (0, (4, 3)), "zorder": 6}
     box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-    ax.text(
-        *place, f"your guess: {guess:g}", transform=transform, color=GUESS, va="center", bbox=box, zorder=7
-    )
+    label = {"s": f"your guess: {guess:g}", "color": GUESS, "bbox": box, "zorder": 7}
+    if axis == "y":
+        ax.axhline(guess, **style)
+        ax.text(0.01, guess, transform=ax.get_yaxis_transform(), va="center", **label)
+    else:
+        ax.axvline(guess, **style)
+        ax.text(guess, 0.98, transform=ax.get_xaxis_transform(), ha="center", va="top", rotation=90, **label)
     return f" Your guess, {guess:g}, is drawn as a dashed line."
 
 

@@ -160,6 +160,8 @@ for first in range(0, num_examples, batch_size):
 #
 # An epoch has ⌈N/B⌉ updates; a short last batch is one as well.
 #
+# Batch size: updates an epoch
+#
 # Note:
 # 2 min · plans 50, 90
 #
@@ -290,8 +292,9 @@ for size in (num_examples, 1):
 # %% [markdown] tags=["slide"]
 # ## Is the full batch always stable?
 #
-# Share of updates that go uphill, by batch size, at η = 0.1, is printed below.
-# Now η a little above 2/λ_max, with the *full* batch. The loss
+# The line below: batch size and share of updates that go uphill, at η = 0.1.
+#
+# Now η a little above $2/\lambda_{\max}$, with the *full* batch. The loss
 #
 # - A: falls, only more slowly
 # - B: jumps to and fro at a constant height
@@ -330,7 +333,7 @@ print({size: f"{share:.0%}" for size, share in uphill.items()})
 # **Predict.** What happens once η exceeds 2/λ_max?
 
 # %% [markdown] tags=["slide"]
-# ## Beyond 2/λ_max the full batch runs away
+# ## Beyond a border, the full batch runs away
 #
 # Note:
 # 4 min · plans 50, 90
@@ -585,7 +588,7 @@ for size in (1, 2, 3, num_examples - 1, num_examples):
 # %% [markdown] tags=["slide"]
 # ## Half the noise: how much larger a batch?
 #
-# A network with 12,730 weights, 1,000 digits. Noise: the distance of g_B from G.
+# A network with 12,730 weights, 1,000 digits. Noise: the distance of $g_B$ from $G$.
 #
 # - A: twice as large
 # - B: four times
@@ -901,6 +904,8 @@ verdict(
 # %% [markdown] tags=["slide"]
 # ## 60,000 digits, counted
 #
+# Trap 1: with `drop_last=True` and B > N there is no batch at all, and no error.
+#
 # Note:
 # 4 min · plans 90
 #
@@ -951,7 +956,7 @@ except ValueError as error:
 # %% [markdown] tags=["slide"]
 # ## Two traps: the short batch, the mean of means
 #
-# Twenty examples in batches of 8, 8 and 4.
+# Twenty examples in batches of 8, 8 and 4: the weight of an example in an epoch, and the mean loss in three ways.
 #
 # Note:
 # 4 min · plans 50, 90
@@ -1138,6 +1143,8 @@ runs = {
 # %% [markdown] tags=["slide"]
 # ## It has learnt the last thing it was told
 #
+# After one epoch of sorted digits it answers “nine” to every digit.
+#
 # Note:
 # 3 min · plans 50, 90
 #
@@ -1196,7 +1203,7 @@ print(f"answers that say nine: {answered:.0%}; digits that are nines: {really:.0
 # ## To take home
 #
 # - An epoch has ⌈N/B⌉ updates. Count them before you compare.
-# - Four times the batch, half the noise; the full batch is stable only below η = 2/λ_max.
+# - Four times the batch, half the noise; the full batch is stable only below $\eta = 2/\lambda_{\max}$.
 # - Shuffle, and look at what your loader does with the last batch.
 #
 # **To discuss:** you only *evaluate*, in batches of 100, unshuffled. Does any of this matter?

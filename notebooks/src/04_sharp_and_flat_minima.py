@@ -240,7 +240,7 @@ small, large = (on_the_way[size][level][0] for size in (small_batch, large_batch
 # **Predict.** A difference of gradients gets better as its step ε gets smaller, until rounding spoils it. Will it here?
 
 # %%
-guess_difference = None  # your guess: what it finds on ReLUs at ε = 0.0001 (exact: about 3)
+guess_difference = None  # your guess for ReLUs at ε = 0.0001 (exact: 3); None skips it
 
 
 # %%
@@ -891,7 +891,7 @@ verdict(
 # **Predict.** If the test loss were the training loss shifted, how would the lowest points of the two curves compare?
 
 # %%
-guess_lowest = None  # your guess: the lowest loss on unseen digits, 0.04 to 4 nats
+guess_lowest = None  # your guess: lowest loss on unseen digits in nats; None skips it
 
 # %%
 alphas = np.linspace(-1, 2, 31)
@@ -1264,7 +1264,7 @@ show(
 # **Predict.** All 1,000 walkers start at the bottom of the canyon. Which batch sizes leave it within 2,000 updates at η = 0.01? And what happens at η = 0.03?
 
 # %%
-guess_border = None  # your guess: the B above which most stay in at η = 0.01, 1 to 256
+guess_border = None  # your guess: from which B on most stay, η = 0.01; None skips it
 
 
 # %%

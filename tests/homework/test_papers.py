@@ -30,7 +30,7 @@ def tampered(template):
         lambda cell: cell.metadata.nbgrader.update(solution=True),
         lambda cell: cell.metadata.update(tags=["skip-execution"]),
         lambda cell: cell.metadata.pop("nbgrader"),
-        lambda cell: cell.metadata.nbgrader.update(schema_version=1, grade_id="mine"),
+        lambda cell: cell.metadata.nbgrader.update(schema_version=1),
         lambda cell: notebook.cells.remove(cell),
     ]
     for position, cell in enumerate([cell for cell in notebook.cells if is_test(cell)]):
