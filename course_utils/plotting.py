@@ -18,6 +18,7 @@ CSS_PIXELS_PER_INCH = (
 )
 FULL_BATCH = 60_000
 GUESS = "#8B1A62"  # the colour of what the reader guessed, used for nothing else
+LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
 
 
 def batch_color(batch_size: int) -> tuple[float, float, float, float]:
@@ -109,8 +110,7 @@ def mark_guess(ax: Axes, guess: float | None, *, low: float, high: float, axis: 
             f"a guess here is a number from {low:g} to {high:g}, or None to skip it, got {guess!r}"
         )
     style = {"color": GUESS, "linewidth": 1.6, "linestyle": (0, (4, 3)), "zorder": 6}
-    box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
-    label = {"s": f"your guess: {guess:g}", "color": GUESS, "bbox": box, "zorder": 7}
+    label = {"s": f"your guess: {guess:g}", "color": GUESS, "bbox": LABEL_BOX, "zorder": 7}
     if axis == "y":
         ax.axhline(guess, **style)
         ax.text(0.01, guess, transform=ax.get_yaxis_transform(), va="center", **label)
@@ -134,5 +134,13 @@ def mark_choice(ax: Axes, guess: str | None, places: dict[str, tuple[float, floa
     ax.plot(
         *places[guess], "o", markersize=18, markerfacecolor="none", markeredgecolor=GUESS, markeredgewidth=2
     )
-    ax.annotate("your guess", places[guess], xytext=(13, 9), textcoords="offset points", color=GUESS)
+    ax.annotate(
+        "your guess",
+        places[guess],
+        xytext=(13, 9),
+        textcoords="offset points",
+        color=GUESS,
+        bbox=LABEL_BOX,
+        zorder=7,
+    )
     return f" Your guess, {guess}, is ringed."
