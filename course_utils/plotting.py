@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
@@ -127,13 +128,13 @@ def mark_choice(ax: Axes, guess: str | None, places: dict[str, tuple[float, floa
     """
     if guess is None:
         return ""
-    if guess not in places:
+    if guess not in list(places):
         raise ValueError(
             f"a guess here is one of {', '.join(map(repr, places))}, or None to skip it, got {guess!r}"
         )
-    ax.plot(
-        *places[guess], "o", markersize=18, markerfacecolor="none", markeredgecolor=GUESS, markeredgewidth=2
-    )
+    halo = [withStroke(linewidth=5, foreground="white")]  # so that it shows on a dark map too
+    ring = {"markersize": 18, "markerfacecolor": "none", "markeredgecolor": GUESS, "markeredgewidth": 2}
+    ax.plot(*places[guess], "o", **ring, path_effects=halo, zorder=6)
     ax.annotate(
         "your guess",
         places[guess],

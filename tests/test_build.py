@@ -25,7 +25,10 @@ show(fig, alt="a rising line")
 
 # %%
 import ipywidgets
+from tqdm.auto import tqdm
 
+for _ in tqdm(range(3)):
+    pass
 ipywidgets.IntSlider()
 """
 
@@ -54,7 +57,8 @@ def test_what_is_for_a_lecture_only_does_not_reach_the_page(tiny):
 def test_a_page_keeps_no_widget_state_and_no_view_that_is_dead_without_a_kernel(tiny):
     page = nbformat.read(page_of(tiny), as_version=4)
     assert set(page.metadata) == {"kernelspec", "language_info"}
-    assert list(page.cells[3].outputs[0].data) == ["text/plain"]
+    (slider,) = page.cells[3].outputs  # and no progress bar, which shows where a run took long
+    assert list(slider.data) == ["text/plain"]
     assert WIDGET_VIEW not in page_of(tiny).read_text()
 
 
@@ -70,7 +74,7 @@ def test_a_rebuild_gives_the_same_bytes(tiny):
         ("2 + 2", "2 + 3", r"cell 2 differs in text"),
         ('tags=["nbval-ignore-output"]', 'tags=["hide-input"]', r"cell 3 differs in tags"),
         ("# %% [markdown]\n# # A tiny lesson", "# %%\n# # A tiny lesson", r"cell 1 differs in type"),
-        ("# %%\nimport ipywidgets\n\nipywidgets.IntSlider()\n", "", r"cell 4 is in one of the two only"),
+        (TINY[TINY.index("# %%\nimport ipywidgets") :], "", r"cell 4 is in one of the two only"),
     ],
 )
 def test_the_stale_cell_is_named(tiny, old, new, complaint):

@@ -127,7 +127,7 @@ def test_a_choice_is_ringed_at_its_place_and_none_draws_nothing():
     assert ax.lines[0].get_xydata().tolist() == [[1, 4]]
 
 
-@pytest.mark.parametrize("guess", [-1, 101, "60", float("nan")])
+@pytest.mark.parametrize("guess", [-1, 101, "60", float("nan"), [60]])
 def test_a_guess_out_of_bounds_names_the_bound_and_the_way_out(guess):
     _, ax = plt.subplots()
     with pytest.raises(ValueError, match=r"from 0 to 100, or None to skip it, got"):

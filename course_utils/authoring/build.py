@@ -75,9 +75,12 @@ def build(source: Path) -> Path:
 
 
 def _strip(notebook) -> None:
-    """Drop what differs between runs or is dead without a kernel: widgets' state and views, kernel versions."""
+    """Drop what differs between runs or is dead without a kernel: widgets' state, views and bars, kernel versions."""
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for cell in notebook.cells:
+        if "outputs" in cell:
+            bars = [o for o in cell.outputs if re.match(r" *\d+%\|", o.get("data", {}).get("text/plain", ""))]
+            cell.outputs = [o for o in cell.outputs if o not in bars]
         for output in cell.get("outputs", []):
             output.get("data", {}).pop(WIDGET_VIEW, None)
 

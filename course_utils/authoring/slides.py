@@ -58,6 +58,12 @@ class Slide:
         return [int(plan) for plan in re.findall(r"\d+", self.notes.partition("\n")[0].partition("plan")[2])]
 
     @property
+    def columns(self) -> int:
+        """The characters of the longest line that is printed or is code, so that all can be set in one size."""
+        outputs = [output for cell in self.shown for output in cell.outputs]
+        return max([1, *(part.metadata.get("columns", 1) for part in [*self.shown, *outputs])])
+
+    @property
     def layout(self) -> str:
         """How its parts lie: `says` with words alone, `beside` one figure, or `stacked`; `tall` with verdicts beside too."""
         if not self.shown:
@@ -139,18 +145,19 @@ def _show(cell: NotebookNode, slide: Slide, *, with_code: bool) -> None:
         else:
             outputs.append(_pictured(output))
     if outputs or with_code:
-        metadata = {"part": "shown", "columns": max(map(len, cell.source.split("\n")))}
-        if not with_code:
-            metadata["transient"] = {"remove_source": True}
-        slide.shown.append(new_code_cell(cell.source, outputs=outputs, metadata=metadata))
+        code = re.sub(r"\n{3,}", "\n\n", cell.source)  # one empty line is enough on a slide
+        columns = {"columns": max(map(len, code.split("\n")))}
+        metadata = {"part": "shown"} | (columns if with_code else {"transient": {"remove_source": True}})
+        slide.shown.append(new_code_cell(code, outputs=outputs, metadata=metadata))
 
 
 def _printed(lines: list[str]) -> list[NotebookNode]:
-    """Return `lines` as an output that knows its width, so that its type can be as large as the slide allows."""
+    """Return `lines` as an output that knows its width, none where they are empty."""
     if not any(line.strip() for line in lines):
         return []
-    columns, text = max(map(len, lines)), html.escape("\n".join(lines).strip("\n"))
-    return [_output(f'<pre style="--columns: {columns}">{text}</pre>')]
+    output = _output(f"<pre>{html.escape(chr(10).join(lines))}</pre>")
+    output.metadata["columns"] = max(map(len, lines))
+    return [output]
 
 
 def _pictured(output: NotebookNode) -> NotebookNode:
@@ -182,7 +189,7 @@ def deck_of(slides: list[Slide], lesson: int) -> NotebookNode:
     for number, slide in enumerate(slides):
         layout = f"{slide.layout} title" if number == 0 else slide.layout
         start = {"part": "headline", "layout": layout, "seconds": round(60 * slide.minutes)}
-        start["plans"] = " ".join(map(str, slide.plans))
+        start |= {"plans": " ".join(map(str, slide.plans)), "columns": slide.columns}
         cells.append(new_markdown_cell(slide.headline, metadata=start))
         if slide.text:
             cells.append(new_markdown_cell(slide.text, metadata={"part": "text"}))
