@@ -1,6 +1,6 @@
 import pytest
 
-from course_utils.homework import Paper
+from course_utils.homework import Paper, graded_for
 
 
 def test_a_paper_is_the_same_on_every_machine():
@@ -27,3 +27,12 @@ def test_a_bad_id_and_an_empty_choice_are_named():
         Paper("momentum", 9902001)
     with pytest.raises(ValueError, match="beta needs at least one option"):
         Paper("momentum").choose("beta", [])
+
+
+def test_only_the_folder_that_nbgrader_runs_in_says_whose_paper_is_graded(tmp_path, monkeypatch):
+    folder = tmp_path / "autograded" / "B0990 " / "timing"
+    folder.mkdir(parents=True)
+    monkeypatch.chdir(folder)
+    assert graded_for() == "b0990"
+    monkeypatch.chdir(folder.parent)
+    assert graded_for() is None

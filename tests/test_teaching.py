@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from course_utils.authoring.build import NOTEBOOKS
+from course_utils.authoring.build import NOTEBOOKS, read_source
 
 TEACHING = NOTEBOOKS / "teaching"
 ROWS = re.findall(
@@ -26,7 +26,7 @@ def test_every_row_of_the_glossary_was_read():
 
 @pytest.mark.parametrize("term, chinese, meaning, lesson", ROWS, ids=[row[0] for row in ROWS])
 def test_a_term_is_used_in_the_lesson_that_defines_it(term, chinese, meaning, lesson):
-    text = plain((NOTEBOOKS / "src" / f"{lesson}.py").read_text(encoding="utf-8"))
+    text = plain("\n".join(cell.source for cell in read_source(NOTEBOOKS / "src" / f"{lesson}.py").cells))
     names = re.sub(WITHOUT_A_NAME, "", term).split(", ")
     assert any(plain(name) in text for name in names), names
     assert re.search(r"[\u4e00-\u9fff]", chinese)

@@ -155,7 +155,8 @@ def _printed(lines: list[str]) -> list[NotebookNode]:
     """Return `lines` as an output that knows its width, none where they are empty."""
     if not any(line.strip() for line in lines):
         return []
-    output = _output(f"<pre>{html.escape(chr(10).join(lines))}</pre>")
+    text = html.escape("\n".join(lines))
+    output = _output(f"<pre>{text}</pre>")
     output.metadata["columns"] = max(map(len, lines))
     return [output]
 

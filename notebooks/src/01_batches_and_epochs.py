@@ -50,7 +50,7 @@ import torch
 import torch.nn.functional as F
 from ipywidgets import Dropdown, IntSlider, SelectionSlider
 
-from course_utils.checks import check, hint, solution  # noqa: F401
+from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.models import mlp

@@ -37,7 +37,7 @@
 # |---|---|---|
 # | about 30 seconds on two cores, without a GPU; with one, the same page measures the GPU | lesson 1: batch, epoch, update | the second part of Hung-yi Lee's lecture "Batch and Momentum" (2021) |
 #
-# In the lecture, the time per update is the same for B = 1 and B = 1,000.
+# In the lecture, the time per update is the same for B = 1 and B = 1,000, thanks to parallel computing: a GPU works on many examples at once.
 # Whoever repeats that on a laptop's processor finds that it grows with B.
 # Both are right, and at the end you know why.
 
@@ -74,7 +74,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.data import DataLoader, TensorDataset
 from torch.utils.flop_counter import FlopCounterMode
 
-from course_utils.checks import check, hint, solution  # noqa: F401
+from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.experiment import read_results

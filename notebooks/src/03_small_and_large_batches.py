@@ -52,7 +52,7 @@ import torch.nn.functional as F
 from ipywidgets import ToggleButtons
 from matplotlib.patheffects import withStroke
 
-from course_utils.checks import check, hint, solution  # noqa: F401
+from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.experiment import read_results

@@ -55,7 +55,7 @@ import torch.nn.functional as F
 from ipywidgets import FloatSlider, SelectionSlider
 from torch import nn
 
-from course_utils.checks import check, hint, solution  # noqa: F401
+from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.curvature import (
     Hessian,
