@@ -299,7 +299,7 @@ seen["the right way"] = [time_by_hand(update_with(size)) for size in few_sizes]
 # Where nobody waits, 10,000 examples take as long as one, and faster than arithmetic allows.
 # With the loader inside, the floor is milliseconds.
 # With the first call counted, B = 1 is slower than B = 10.
-# All three draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
+# Two of the three draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
 # Show live: section 2.1, exchange `wrong_way` for `time_by_hand` in the loop.
 # Whoever is quick does exercise 2E: a stopwatch for a clock that ticks every 10 ms.
 
@@ -343,7 +343,7 @@ show(
 )
 
 # %% [markdown]
-# All three mistakes draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
+# Two of the three mistakes draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
 # The loader makes B = 1 to 100 look alike, because everybody waits for the same disk.
 # The missing wait makes *all* batches look alike, because dropping an order into a queue takes the same time whatever the order says.
 # So a flat curve is worth nothing before you know the clock behind it.
@@ -401,7 +401,7 @@ curve = time_updates(
 # Ask: an epoch has N/B updates; what does it do left of the knee, what right of it?
 # Left it falls like 1/B, right it takes N/r.
 # So an epoch at B = 1 takes B* times as long as an epoch of large batches, and no batch size saves more than that.
-# Show live: the sliders of section 2.2; let the room set "my guess", and only then tick the box that shows the measurement.
+# Show live: the sliders of section 2.2; let the room set "my guess"; leave the box that shows the measurement unticked until the vote on the next slide is taken.
 # Usual mistake: to think that a faster machine (larger r) makes small batches faster; it moves the knee.
 
 
@@ -782,7 +782,7 @@ floors = {
 # %% [markdown] tags=["slide"]
 # ## What is the floor made of?
 #
-# The same calls without arithmetic stay on it.
+# The same calls without arithmetic stay flat, somewhat lower.
 # The same arithmetic with half the calls starts far below.
 #
 # Note:
@@ -1053,7 +1053,7 @@ updating = np.array(
 )
 
 # %% [markdown] tags=["slide"]
-# ## A slow loader hides what the batch size gains
+# ## The loader eats part of what the batch size gains
 #
 # It picks picture by picture, at every batch size.
 #

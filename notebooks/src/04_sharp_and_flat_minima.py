@@ -15,7 +15,7 @@
 #
 # - How does one compute how sharply a loss bends, and what goes wrong?
 # - What is left of the canyon and the basin when they are measured?
-# - How does one make any minimum sharp without changing one prediction?
+# - Is sharpness a property of the function that was learnt?
 #
 # Note:
 # 2 min · plans 50, 90
@@ -295,7 +295,7 @@ for name, model in (("ReLU", relu), ("tanh", tanh)):
 # The same weights, once with ReLUs and once with tanh in their place.
 # Power iteration goes and looks for the direction with the most false curvature, so that the error is no average, it is the worst case.
 # At 0.00001 one kink is left within the step, or none: the difference is some thirty times too large, or right, and nothing tells you which.
-# The second mistake, in the lesson behind this figure: a network left in training mode. With a dropout of one half, three readings of λ_max are 7.9, 8.1 and 7.6, in evaluation mode three times 3.3.
+# The second mistake, in the lesson behind this figure: a network left in training mode. With a dropout of one half, three readings of λ_max lie between 7.5 and 8.2, in evaluation mode three times at 3.3.
 # The third comes in a moment: two networks of unequal loss.
 
 # %% tags=["hide-input", "on-slide"]
@@ -816,7 +816,7 @@ def from_bank(name, loss, batch_size, lr):
 # 4 min · plans 50, 90
 #
 # Seven comparisons at equal loss, from the bank of lesson 3, each with its 95 % interval over seeds.
-# First two lines: at a loss of 0.01, 0.8 points at one η, 0.5 at each one's best.
+# First two lines: at a loss of 0.01, 0.8 points at one η, 0.5 at each one's best; read between two looks. By the first look below 0.01 it is the 1.3 of the last slide.
 # The five others: at a loss of 0.1 the smaller batch is *behind*, on few digits as on all of MNIST.
 # So neither "small batches generalise better" nor its opposite; the answer is open, and the literature is divided (Keskar; Shallue; Smith, Elsen and De; Geiping).
 # Ask: what would one have to measure to settle it? On all of MNIST our runs don't go down to 0.01 in pairs.
@@ -1686,7 +1686,7 @@ for below in (0.2, 0.05, 0.01):
 # 5 min · plans 90
 #
 # ADAM, 256 and 6,000, five runs each, until the loss gains less than 1 % in five epochs, or for 200 epochs.
-# Read three rows. Sharpness: the large batch some 240 times as sharp, as with him.
+# Read three rows. Sharpness: the large batch some 240 times as sharp (he: 167).
 # λ_max and tr H: the *opposite*, by a factor of 50 and more.
 # Test accuracy: no difference that can be told from the spread of the runs.
 # Both are right. The box reaches far, and λ_max is measured on the spot; and the budget matches nothing: the large batch's loss is several thousand times smaller.

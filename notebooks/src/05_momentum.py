@@ -72,9 +72,9 @@ orange, blue, green, pink = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
 # %% [markdown] tags=["slide"]
 # ## What does momentum do, and when does it help?
 #
-# - Derive its rate, (√κ − 1)/(√κ + 1), on the board
-# - Translate between the five formulas in use
-# - Predict whether it helps: ravine, local minimum, saddle, noise, digits
+# - How fast is it in a ravine?
+# - Which of the formulas in use is right?
+# - When does it help: ravine, local minimum, saddle, noise, digits?
 #
 # Note:
 # 2 min · plans 50, 90
@@ -109,7 +109,7 @@ paths = {
 }
 
 # %% [markdown] tags=["slide"]
-# ## Only the local minimum holds gradient descent for ever
+# ## Where does gradient descent stay for ever?
 #
 # Note:
 # 4 min · plans 90
@@ -482,15 +482,15 @@ verdict("E18", all(np.isclose(excess[b], 1 / (1 - b)) for b in weights))
 # | PyTorch | b = −m/η | b ← βb + g | w ← w − ηb |
 # | moving average | u = −m/η′ | u ← βu + (1 − β)g | w ← w − η′u |
 #
-# One method in four spellings, if η′ = η/(1 − β) and nothing changes on the way.
+# One method in four spellings, each with its own rate, while nothing changes on the way.
 #
 # Note:
-# 4 min · plans 10, 50, 90
+# 3 min · plans 10, 50, 90
 #
 # The question that learners ask most: they have met two of these and wondered which is wrong.
 # Ask: what are the units of what is stored? Moves in the first two rows, gradients in the last two.
 # Put m = −ηb into the first row and get the third, on the board.
-# What students usually get wrong: they take the factor 1 − β of the last row for a detail. With the same rate it makes every move 1/(1 − β) times shorter.
+# What students usually get wrong: they take the factor 1 − β of the last row for a detail. Leave open what it does to the rate: that is the next vote.
 # In a 10-minute plan stop here and say the two answers: at constant η and β all are right; when η changes, the upper two coast at the old rate.
 # Lee writes λ for β, Raschka α, Sutskever μ, PyTorch `momentum`; PyTorch's first buffer is the first gradient, which is the same as starting from 0.
 # Lee: C57, C58. Raschka: E15, E18.
@@ -789,7 +789,7 @@ for name, pair in cases.items():
 
 
 # %% [markdown] tags=["slide"]
-# ## β is a mass; friction is 1 − β
+# ## Is β a mass, or friction?
 #
 # $$M\ddot x + \mu\dot x = -g \qquad\Longrightarrow\qquad \beta = \frac{M}{M+\mu\,dt}, \quad \eta = \frac{dt^{2}}{M+\mu\,dt}$$
 #
@@ -884,7 +884,7 @@ for rate, b in ((0.001, 0.9), (0.001, 0.99), (1.2, 0.5)):
 # Which number decides whether the ball goes on all the same?
 
 # %% [markdown] tags=["slide"]
-# ## The ball climbs while β|m| outweighs η|g|
+# ## What carries the ball uphill?
 #
 # Note:
 # 3 min · plans 50, 90
@@ -1357,7 +1357,7 @@ for b in (0.0, 0.5, 0.8, 0.9, 0.99, 0.999):
     print(f"β = {b:<5} {calm[b][0]:14,} {calm[b][1]:8,} {near[b][0]:23,} {near[b][1]:8,}")
 
 # %% [markdown] tags=["slide"]
-# ## More β is better, until it rings
+# ## More β needs fewer updates, up to a point
 #
 # Note:
 # 3 min · plans 50, 90
@@ -1666,7 +1666,7 @@ for b, model in own.items():
     print(f"β = {b}, η = {0.1 * (1 - b):.2f}: loss {loss:.3f}, accuracy {accuracy:.1%}")
 
 # %% [markdown] tags=["slide"]
-# ## Each β at its best η: where does 0.9 win?
+# ## Each β at its best η: where does 0.9 beat 0?
 #
 # 4,000 digits, a network with one hidden layer, 200 updates, training loss.
 #
