@@ -82,7 +82,9 @@ class Course:
     def run(self, command, *arguments):
         """Run `nbgrader COMMAND NAME` from the command line; return the finished process."""
         line = [sys.executable, "-m", "nbgrader", command, self.name, *arguments]
-        return subprocess.run(line, cwd=self.root, env=WITH_ONE_THREAD, capture_output=True, text=True)
+        return subprocess.run(
+            line, cwd=self.root, env=WITH_ONE_THREAD, capture_output=True, text=True, timeout=900
+        )
 
     def marks(self, student):
         """Return the automatic marks of `student`, by question; None for an answer that a person marks."""

@@ -5,6 +5,7 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import torch
 from course import Course, answered, is_test, name_of, points, quick_marks, wrong_answers
 
 from course_utils.authoring.homework import HOMEWORK, derive, papers, read_paper
@@ -38,9 +39,9 @@ def tampered(template):
     return notebook
 
 
-def graded(name, root):
-    """Return a course in which a right solution, an empty template and a tampered one have been autograded."""
-    course = Course(name, root)
+def graded(course):
+    """Return `course` after a right solution, an empty template and a tampered one have been autograded."""
+    name = course.name
     course.hand_in("right", answered(name, "right"))
     course.hand_in("empty", course.template)
     course.hand_in("tampered", tampered(course.template))
@@ -53,12 +54,34 @@ def graded(name, root):
     return course
 
 
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Keep the quick marks from competing with nbgrader's kernels for the cores."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
 @pytest.fixture(scope="session")
 def courses(request, tmp_path_factory):
     """Return a graded course for each paper under test, two of them at work at a time."""
-    wanted = {i.callspec.params.get("name") for i in request.session.items if hasattr(i, "callspec")}
+    wanted = {item.callspec.params["name"] for item in request.session.items if asks_for_courses(item)}
     with ThreadPoolExecutor(2) as pool:
-        yield {n: pool.submit(graded, n, tmp_path_factory.mktemp(n)) for n in NAMES if n in wanted}
+        # made here and not in a thread: nbgrader changes the folder of the whole process while it derives a template
+        made = [Course(name, tmp_path_factory.mktemp(name)) for name in NAMES if name in wanted]
+        yield {course.name: pool.submit(graded, course) for course in made}
+
+
+def asks_for_courses(item):
+    return "courses" in getattr(item, "fixturenames", [])
+
+
+@pytest.fixture(autouse=True, scope="session")
+def grading_goes_on_beside_the_other_tests(request):
+    """Start nbgrader before the first test, if any test will ask for its marks."""
+    if any(map(asks_for_courses, request.session.items)):
+        request.getfixturevalue("courses")
 
 
 @every_paper
@@ -92,23 +115,6 @@ def test_a_paper_has_twenty_points_one_of_them_for_being_your_own(name):
     assert len({s["grade_id"] for s in settings}) == len(settings)
     assert points(read_paper(name))["own-paper"] == 1
     assert any(s["grade"] and s["solution"] for s in settings), "one answer is in the student's own words"
-
-
-@every_paper
-def test_the_right_solution_earns_every_point(name, courses):
-    course = courses[name].result()
-    marks = course.marks("right")
-    assert {question: marks[question] for question in points(read_paper(name))} == points(read_paper(name))
-
-
-@every_paper
-def test_the_template_as_handed_out_earns_nothing(name, courses):
-    assert set(courses[name].result().marks("empty").values()) == {0}
-
-
-@every_paper
-def test_tampering_with_the_tests_gains_nothing(name, courses):
-    assert set(courses[name].result().marks("tampered").values()) == {0}
 
 
 @pytest.mark.parametrize("name, what, cells, lost", WRONG, ids=[f"{case[0]}: {case[1]}" for case in WRONG])
@@ -146,6 +152,23 @@ def test_students_get_different_papers(name, capsys):
                 break
         papers_seen.add(capsys.readouterr().out.replace(student, "…"))
     assert len(papers_seen) > 4
+
+
+@every_paper
+def test_the_right_solution_earns_every_point(name, courses):
+    course = courses[name].result()
+    marks = course.marks("right")
+    assert {question: marks[question] for question in points(read_paper(name))} == points(read_paper(name))
+
+
+@every_paper
+def test_the_template_as_handed_out_earns_nothing(name, courses):
+    assert set(courses[name].result().marks("empty").values()) == {0}
+
+
+@every_paper
+def test_tampering_with_the_tests_gains_nothing(name, courses):
+    assert set(courses[name].result().marks("tampered").values()) == {0}
 
 
 @pytest.mark.parametrize("name", [CROSS_CHECKED])
