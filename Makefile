@@ -30,7 +30,7 @@ help:
 lab: .venv/ready
 	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md $(LAB_ARGS)
 
-test: .venv/ready
+test: .venv/ready-homework
 	$(BIN)/python -m pytest
 	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks/*.ipynb
 
