@@ -7,7 +7,7 @@ misconception. Whatever the reader hands in, a check prints one line and never a
 import copy
 import dis
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,8 +61,8 @@ def feedback(name: str, answer: Any) -> str:
         found.judge(answer)
     except Wrong as wrong:
         return f"✗ {name} not yet: {wrong}"
-    except Exception as error:
-        return f"✗ {name} not yet: your answer could not be used ({type(error).__name__}: {error})."
+    except (Exception, SystemExit) as error:
+        return f"✗ {name} not yet: your answer could not be used ({_told(error)})."
     return f"✓ {name} right: {found.right}"
 
 
@@ -123,21 +123,28 @@ def numbers(answer: Any, count: int) -> np.ndarray:
         values = np.asarray(answer, dtype=float)
     except (TypeError, ValueError):
         raise Wrong(f"{count} numbers are wanted, this is {_described(answer)}.") from None
-    if values.shape != (count,):
+    if values.size != count or values.ndim == 0:
         raise Wrong(f"{count} numbers are wanted, the shape of these is {values.shape}.")
     if not np.isfinite(values).all():
         raise Wrong("all numbers must be finite.")
-    return values
+    return values.flatten()
 
 
 def call(function: Any, *args: Any, **kwargs: Any) -> Any:
-    """Return what the reader's `function` gives for copies of the arguments; raise Wrong where it fails."""
+    """Return what the reader's `function` gives for copies of the arguments, an iterator as a list.
+
+    Raises Wrong where the function fails or leaves the program; only the stop button's KeyboardInterrupt passes.
+    """
     if not callable(function):
         raise Wrong(f"a function is wanted, this is {_described(function)}: hand it over without calling it.")
     try:
         result = function(*copy.deepcopy(args), **copy.deepcopy(kwargs))
-    except Exception as error:
-        raise Wrong(f"your function stops with {type(error).__name__}: {error}.") from None
+        if isinstance(result, Iterator):
+            result = list(result)
+    except Wrong:
+        raise
+    except (Exception, SystemExit) as error:
+        raise Wrong(f"your function stops with {_told(error)}.") from None
     if result is None or result is ...:
         raise Wrong("your function returns nothing: is there a return?")
     return result
@@ -159,4 +166,10 @@ def _close(value: float, wanted: float, rel: float) -> bool:
 
 
 def _described(answer: Any) -> str:
-    return f"{answer!r:.40} of type {type(answer).__name__}"
+    return f"{' '.join(repr(answer).split()):.40} of type {type(answer).__name__}"
+
+
+def _told(error: BaseException) -> str:
+    """Return the name of `error` and the first line of what it says, if it says anything."""
+    first = str(error).strip().partition("\n")[0].rstrip(". ")
+    return f"{type(error).__name__}: {first}" if first else type(error).__name__

@@ -101,11 +101,10 @@ check("1C", batch_for)
 """,
 )
 def _batch_for(answer: Any) -> None:
-    for noise, n, wanted in ((6.0, 10, 2.0), (8.99, 1000, 1.34), (2.0, 50, 2.0), (3.0, 50, 0.0)):
+    for noise, n, wanted in ((6.0, 10, 2.0), (8.99, 1000, 1.34), (2.0, 50, 2.0)):
         truth = _quiet_enough(noise, n, wanted)
-        mistakes = _batch_mistakes(noise, n, wanted) if wanted else {}
         try:
-            expect(call(answer, noise, n, wanted), truth, mistakes)
+            expect(call(answer, noise, n, wanted), truth, _batch_mistakes(noise, n, wanted))
         except Wrong as wrong:
             raise Wrong(f"for noise = {noise:g}, n = {n:,}, wanted = {wanted:g}: {wrong}") from None
 
@@ -150,15 +149,26 @@ check("1D", minibatches_with_replacement)
 """,
 )
 def _minibatches_with_replacement(answer: Any) -> None:
-    call(answer, 20, 8, torch.Generator())  # a function, and it returns something
-    first, second = call(_epochs, answer, 20, 8, 2)
-    _judge_lengths([len(batch) for batch in first])
-    again, _ = call(_epochs, answer, 20, 8, 2)
+    for n, batch_size in ((20, 8), (11, 3)):
+        try:
+            _judge_loader(answer, n, batch_size)
+        except Wrong as wrong:
+            raise Wrong(f"for n = {n}, B = {batch_size}: {wrong}") from None
+
+
+def _judge_loader(answer: Any, n: int, batch_size: int) -> None:
+    """Raise Wrong unless the epochs of `answer` are `n` draws each, cut into batches."""
+    call(answer, n, batch_size, torch.Generator())  # a function, and it returns something
+    first, second = call(_epochs, answer, n, batch_size, 2)
+    _judge_lengths([len(batch) for batch in first], n, batch_size)
+    if any(batch.is_floating_point() for batch in first):
+        raise Wrong("example numbers pick rows of a tensor: they must be of an integer type.")
+    again, _ = call(_epochs, answer, n, batch_size, 2)
     if not torch.equal(torch.cat(first), torch.cat(again)):
         raise Wrong("the same generator gives other batches at every run: hand `generator` on to what draws.")
     if torch.equal(torch.cat(first), torch.cat(second)):
         raise Wrong("the next epoch has the same batches: every epoch draws anew.")
-    _judge_draws(call(_epochs, answer, 20, 8, 400))
+    _judge_draws(call(_epochs, answer, n, batch_size, 400), n)
 
 
 def _epochs(function: Any, n: int, batch_size: int, count: int) -> list[list[Tensor]]:
@@ -170,33 +180,37 @@ def _epochs(function: Any, n: int, batch_size: int, count: int) -> list[list[Ten
     ]
 
 
-def _judge_lengths(lengths: list[int]) -> None:
-    """Raise Wrong unless 20 draws were cut into batches of 8."""
-    if lengths == [8, 8, 4]:
+def _judge_lengths(lengths: list[int], n: int, batch_size: int) -> None:
+    """Raise Wrong unless `n` draws were cut into batches of `batch_size`, the last one short."""
+    whole, short = divmod(n, batch_size)
+    if lengths == [batch_size] * whole + [short]:
         return
     mistakes = {
-        (8, 8): "the short batch is missing: an epoch is n draws.",
-        (8, 8, 8): "the last batch is too long: an epoch is n draws, not a multiple of B.",
-        (20,): "this is one batch of all draws: cut it.",
-        (8,): "this is one batch; an epoch has n draws.",
-        (1,) * 20: "these are single examples: cut the draws into batches.",
-        (1,) * 8: "this is one batch; an epoch has n draws.",
+        (batch_size,) * whole: "the short batch is missing: an epoch is n draws.",
+        (batch_size,) * (whole + 1): "the last batch is too long: an epoch is n draws, not a multiple of B.",
+        (n,): "this is one batch of all draws: cut it into batches of B.",
+        (batch_size,): "this is one batch; an epoch has n draws.",
+        (1,) * n: "these are single examples: cut the draws into batches.",
+        (1,) * batch_size: "this is one batch; an epoch has n draws.",
     }
-    told = f"for n = 20, B = 8 your batches have the lengths {lengths}."
-    raise Wrong(mistakes.get(tuple(lengths), told))
+    raise Wrong(mistakes.get(tuple(lengths), f"your batches have the lengths {lengths}."))
 
 
-def _judge_draws(epochs: list[list[Tensor]]) -> None:
-    """Raise Wrong unless each draw of the 400 epochs was one from all 20 examples."""
+def _judge_draws(epochs: list[list[Tensor]], n: int) -> None:
+    """Raise Wrong unless each draw of the 400 epochs was one from all `n` examples."""
     drawn = torch.cat([batch for epoch in epochs for batch in epoch]).tolist()
-    counts = np.array([drawn.count(i) for i in range(20)])
-    if not set(drawn) <= set(range(20)) or 0 in counts:
+    counts = np.array([drawn.count(i) for i in range(n)])
+    if not set(drawn) <= set(range(n)) or 0 in counts:
         raise Wrong("the examples are counted from 0 to n − 1; each of them must come, and no other number.")
-    if all(len(torch.cat(epoch).unique()) == 20 for epoch in epochs):
+    different = [[set(batch.tolist()) for batch in epoch] for epoch in epochs]
+    used = [len(set.union(*batches)) for batches in different]
+    if min(used) == n:
         raise Wrong("each example comes exactly once an epoch: that is shuffling, drawn without replacement.")
     if all(len(batch.unique()) == len(batch) for epoch in epochs for batch in epoch):
         raise Wrong("no batch has an example twice: you put the examples back only between batches.")
-    if all(set(epoch[2].tolist()) <= set(epoch[0].tolist()) for epoch in epochs):
+    if used == [sum(map(len, batches)) for batches in different]:
+        raise Wrong("no two batches of an epoch share an example: every draw is one out of all n.")
+    if all(batches[-1] <= batches[0] for batches in different):
         raise Wrong("the batches of an epoch repeat each other: draw for each of them.")
     if abs(counts - 400).max() > 100:  # 400 expected, five standard deviations are 98
         raise Wrong(
@@ -210,11 +224,11 @@ def _judge_draws(epochs: list[list[Tensor]]) -> None:
     hint="An update is w ← (1 − ηh)·w − η·ε, where ε has the variance σ²/B. The variance V of w stays the same when "
     "V = (1 − ηh)²·V + η²σ²/B. The loss is h/2 times V. When does V have no such value?",
     solution="""
-import math
+import numpy as np
 
 def floor_in_a_bowl(lr, curvature, variance, batch_size):
     if lr * curvature >= 2:
-        return math.inf
+        return np.inf
     shrink = (1 - lr * curvature) ** 2
     return curvature / 2 * lr**2 * variance / batch_size / (1 - shrink)
 
@@ -222,18 +236,32 @@ check("1E", floor_in_a_bowl)
 """,
 )
 def _floor_in_a_bowl(answer: Any) -> None:
-    for lr, curvature, variance, batch_size in ((0.1, 2.0, 5.0, 4), (0.9, 2.0, 7.0, 1), (0.5, 0.5, 8.0, 16)):
-        case = f"for η = {lr}, h = {curvature:g}, σ² = {variance:g}, B = {batch_size}"
-        truth = lr * variance / (2 * batch_size * (2 - lr * curvature))
+    below = ((0.1, 3.0, 5.0, 4), (0.9, 2.0, 7.0, 1), (0.5, 0.5, 8.0, 16), (1.5, 0.5, 5.0, 4))
+    for case in (*below, (1.0, 2.5, 5.0, 4), (0.5, 5.0, 5.0, 4), (1.0, 2.0, 5.0, 4)):
         try:
-            result = call(answer, lr, curvature, variance, batch_size)
-            expect(result, truth, _floor_mistakes(lr, curvature, variance, batch_size))
+            _judge_floor(call(answer, *case), *case)
         except Wrong as wrong:
-            raise Wrong(f"{case}: {wrong}") from None
-    beyond = np.asarray(call(answer, 1.0, 2.5, 5.0, 4), dtype=float)
-    if beyond.size != 1 or beyond.item() != math.inf:
+            lr, curvature, variance, batch_size = case
+            wall = " (there η = 2/h)" if lr * curvature == 2 else ""
+            told = f"for η = {lr}, h = {curvature:g}, σ² = {variance:g}, B = {batch_size}{wall}: {wrong}"
+            raise Wrong(told) from None
+
+
+def _judge_floor(floor: Any, lr: float, curvature: float, variance: float, batch_size: int) -> None:
+    """Raise Wrong unless `floor` is the mean excess loss, infinite from η = 2/h on."""
+    wall = 2 / curvature
+    value = np.asarray(floor, dtype=float)
+    infinite = value.size == 1 and value.item() == math.inf
+    if lr < wall and infinite:
+        raise Wrong(f"η = {lr} lies below 2/h = {wall:g}, and there the loss stays finite.")
+    if lr < wall:
+        truth = lr * variance / (2 * batch_size * (2 - lr * curvature))
+        return expect(floor, truth, _floor_mistakes(lr, curvature, variance, batch_size))
+    if not infinite and lr == wall:
+        raise Wrong("exactly at 2/h the weight forgets no noise, so its variance grows with every update.")
+    if not infinite:
         raise Wrong(
-            f"η = 1 is beyond 2/h = 0.8, and you return {beyond}: there the weight runs away, and what becomes of the loss?"
+            f"η = {lr} is beyond 2/h = {wall:g}: there the weight runs away, and what becomes of the loss?"
         )
 
 
@@ -242,6 +270,7 @@ def _floor_mistakes(lr: float, curvature: float, variance: float, batch_size: in
     return {
         lr * variance / (4 * batch_size): "this is the lesson's formula for small η; a long step adds more.",
         2 * truth / curvature: "this is the variance of the weight; the loss is h/2 times that.",
+        truth * curvature: "you have h once too often: the loss is h/2 times the variance of the weight.",
         2 * truth: "the loss is *half* the curvature times the variance of the weight.",
         truth / lr: "the step adds η·ε to the weight, so η² times the noise's variance.",
         truth * batch_size: "the noise of a batch is smaller than that of one example; where is B?",

@@ -36,6 +36,14 @@ def judge_equal_updates(answer):
     expect(answer, 625, mistakes)
 
 
+def _expect_for(case, answer, truth, mistakes):
+    """Do what `expect` does, and say for which case the answer was tried."""
+    try:
+        expect(answer, truth, mistakes)
+    except Wrong as wrong:
+        raise Wrong(f"for {case}: {wrong}") from None
+
+
 def _linear(size, _):
     return size / 16 / 16
 
@@ -57,6 +65,9 @@ RATE_MISTAKES = {  # what would come out of it, given batch size and λ_max: the
             math.sqrt(size) / 16
         ): "this is √B/16, which isn't 1/16 at B = 16: take the root of the factor "
         "alone by which the batch grew.",
+        lambda size, _: (
+            math.sqrt(size) / 256
+        ): "this is √B/256, which isn't 1/16 at B = 16: the root is of the factor alone by which the batch grew.",
     },
     "both": {
         lambda *_: 1 / 16: "this rate is fixed; both rules change it with the batch.",
@@ -90,7 +101,7 @@ def judge_rules_and_wall(answer):
     for size, rule, top in (
         (16, "linear", 1.6),
         (64, "linear", 1.0),
-        (64, "square root", 1.0),
+        (144, "square root", 1.0),
         (4, "linear", 2.5),
         (1024, "linear", 3.0),
         (4096, "square root", 12.5),
@@ -101,16 +112,20 @@ def judge_rules_and_wall(answer):
             for mistake, sentence in (RATE_MISTAKES["both"] | RATE_MISTAKES[rule]).items()
         }
         if free > wall:
-            mistakes |= {free: "the rule asks for a rate beyond the wall 2/λ_max here, and it gets it."}
+            mistakes[free] = "the rule asks for a rate beyond the wall 2/λ_max here, and it gets it."
+            mistakes[1 / 16] = (
+                "you fall back to 1/16 where the rule asks for more: go as far as the wall allows."
+            )
         rate = call(answer, size, rule, top)
-        try:
-            expect(rate, min(free, wall), mistakes)
-        except Wrong as wrong:
-            raise Wrong(f"for B = {size:,}, {rule}, λ_max = {top:g}: {wrong}") from None
+        _expect_for(f"B = {size:,}, {rule}, λ_max = {top:g}", rate, min(free, wall), mistakes)
 
 
-VALID = np.array([[0.90, 0.92, 0.91], [0.94, 0.93, 0.96], [0.97, 0.60, 0.98]])  # (rates, seeds)
-TEST = np.array([[0.89, 0.93, 0.95], [0.92, 0.89, 0.95], [0.96, 0.55, 0.97]])
+TABLES = {  # `valid` and `test`, (rates, seeds), as a reader can make them; the first tells all mistakes apart
+    f"np.random.default_rng({seed}).uniform(0.5, 1, (2, {rates}, {seeds}))": (
+        np.random.default_rng(seed).uniform(0.5, 1, (2, rates, seeds))
+    )
+    for seed, rates, seeds in ((310, 20, 5), (0, 4, 3))
+}
 
 
 def tuning_mistakes(valid, test):
@@ -122,7 +137,14 @@ def tuning_mistakes(valid, test):
         "you chose on the test digits; they must choose nothing, or they flatter what they chose."
     )
     one_run = "one lucky run chose the rate: choose by the mean over the seeds."
+    not_the_mean = "choose by the plain mean over the seeds, not by the median, the worst seed or the spread."
+    axes = "you took the mean over the rates and chose a seed: mind the axes."
     return {
+        test[np.median(valid, axis=1).argmax()].mean(): not_the_mean,
+        test[valid.min(1).argmax()].mean(): not_the_mean,
+        test[(valid.mean(1) - valid.std(1)).argmax()].mean(): not_the_mean,
+        test[-1].mean(): "this is the last rate: choose the one that validation likes best.",
+        test[(valid + test).mean(1).argmax()].mean(): chosen_by_test,
         test.mean(1).max(): chosen_by_test,
         test.max(): chosen_by_test,
         test.max(0).mean(): chosen_by_test,
@@ -133,9 +155,8 @@ def tuning_mistakes(valid, test):
         test[valid.argmax(0), seeds].mean(): own_rate,
         test.ravel()[valid.argmax()]: one_run,
         test[luckiest].mean(): one_run,
-        test[
-            :, valid.mean(0).argmax()
-        ].mean(): "you took the mean over the rates and chose a seed: mind the axes.",
+        test[:, valid.mean(0).argmax()].mean(): axes,
+        test[valid.mean(0).argmax()].mean(): axes,
         test.mean(): "this is the mean over all rates: choose one.",
         valid.mean(1).argmax(): "this is the place of the rate: what did it reach on the test digits?",
     }
@@ -155,9 +176,10 @@ check("3C", tuned_accuracy)
 """,
 )
 def judge_tuning(answer):
-    rng = np.random.default_rng(0)
-    for valid, test in ((VALID, TEST), rng.uniform(0.5, 1, (2, 9, 5))):
-        expect(call(answer, valid, test), test[valid.mean(1).argmax()].mean(), tuning_mistakes(valid, test))
+    for table in TABLES:
+        valid, test = TABLES[table]
+        truth = test[valid.mean(1).argmax()].mean()
+        _expect_for(f"valid, test = {table}", call(answer, valid, test), truth, tuning_mistakes(valid, test))
 
 
 @exercise(
@@ -172,6 +194,7 @@ check("3D", noise / signal)
 """,
 )
 def judge_noise_scale(answer):
+    clean_signal = "|g|² of the small batch isn't the signal |G|²: it holds noise as well."
     not_clean = "you took the large batch as free of noise, but its |g|² holds tr Σ/400."
     mistakes = {
         40: "this is tr Σ, the noise of a single example: against which signal?",
@@ -183,6 +206,8 @@ def judge_noise_scale(answer):
         2.5 * 20 / 0.6: "|g|² of a batch is signal and noise together; here it stands for the noise alone.",
         2.5 * 20 / 0.5: "|g|² of a batch is signal and noise together; here it stands for the noise alone.",
         2.5 * 20: "|g|² of a batch is signal and noise together; here it stands for the noise alone.",
+        40 / 2.5: clean_signal,
+        (2.5 - 0.6) * 20 / 2.5: clean_signal,
         2.5
         / 0.6: "this is only how much longer the small batch's gradient is: split both into signal and noise.",
         1 / 80: "this is upside down: noise over signal.",
@@ -199,6 +224,7 @@ def _wait(size, b_crit, knee):
 def waiting_mistakes(size, b_crit, knee):
     """Return what each misconception would give for the slowdown, mapped to the sentence that names it."""
     best, middle = math.sqrt(b_crit * knee), (b_crit + knee) / 2
+    power = min((2**k for k in range(14)), key=lambda power: _wait(power, b_crit, knee))
     longer = _wait(size, b_crit, knee) / _wait(best, b_crit, knee)
     return {
         (1 + b_crit / size)
@@ -218,8 +244,10 @@ def waiting_mistakes(size, b_crit, knee):
         / _wait(b_crit, b_crit, knee): "neither B_crit nor B* is the quickest (they are equally "
         "slow): it lies between them.",
         _wait(size, b_crit, knee)
-        / _wait(middle, b_crit, knee): "the quickest is the geometric mean of B_crit and B*, "
-        "a root of their product.",
+        / _wait(middle, b_crit, knee): "the quickest is between B_crit and B*, but not halfway: where is "
+        "(1 + B_crit/B)·(1 + B/B*) smallest?",
+        _wait(size, b_crit, knee)
+        / _wait(power, b_crit, knee): "you tried powers of two only; a size between them is quicker.",
     }
 
 
@@ -244,8 +272,5 @@ check("3E", slowdown)
 def judge_slowdown(answer):
     for size, b_crit, knee in ((64, 100, 4000), (1024, 100, 40), (60, 90, 40)):
         truth = _wait(size, b_crit, knee) / _wait(math.sqrt(b_crit * knee), b_crit, knee)
-        longer = call(answer, size, b_crit, knee)
-        try:
-            expect(longer, truth, waiting_mistakes(size, b_crit, knee))
-        except Wrong as wrong:
-            raise Wrong(f"for B = {size:,}, B_crit = {b_crit}, B* = {knee:,}: {wrong}") from None
+        longer, mistakes = call(answer, size, b_crit, knee), waiting_mistakes(size, b_crit, knee)
+        _expect_for(f"B = {size:,}, B_crit = {b_crit}, B* = {knee:,}", longer, truth, mistakes)

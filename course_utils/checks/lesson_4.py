@@ -1,5 +1,6 @@
 """Checks of lesson 4's exercises: rescaling, noise in a canyon, equal loss, Keskar's box, signs of eigenvalues."""
 
+import copy
 from functools import cache
 
 import numpy as np
@@ -33,31 +34,25 @@ def _trained() -> tuple[nn.Sequential, Split]:
     hint="relu(a·x) = a·relu(x) for a > 0. Where do you multiply, so that every x is a times as large, and where do you "
     "take it back?",
     solution="""
-import copy
-import torch
+def sharpen(twin, a=10):
+    twin[1].weight.mul_(a)
+    twin[1].bias.mul_(a)
+    twin[3].weight.div_(a)
 
-def make_sharp(model, a=10):
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        twin[1].weight.mul_(a)
-        twin[1].bias.mul_(a)
-        twin[3].weight.div_(a)
-    return twin
-
-check("4A", make_sharp)
+check("4A", sharpen)
 """,
 )
-def judge_make_sharp(answer):
+def judge_sharpen(answer):
     model, digits = _trained()
-    before = flat_weights(model)
-    twin = call((lambda: answer(model)) if callable(answer) else answer)
-    if not torch.equal(flat_weights(model), before):
-        _trained.cache_clear()
-        raise Wrong("your function changes the network that it was given: work on the copy.")
+    before, twin = flat_weights(model), copy.deepcopy(model)
+    with torch.no_grad():
+        returned, _ = call((lambda: (answer(twin), None)) if callable(answer) else answer)  # None will do
+    if isinstance(returned, nn.Module):
+        twin = returned
     if not isinstance(twin, nn.Sequential) or len(flat_weights(twin)) != len(before):
-        raise Wrong("a network with the same layers is wanted: is it the copy that you return?")
+        raise Wrong("a network with the same layers is wanted: change its weights in place.")
     if torch.equal(flat_weights(twin), before):
-        raise Wrong("your network has the same weights as before, so it is as flat as before.")
+        raise Wrong("your network has the same weights as before: change those of `twin` itself, in place.")
     with torch.no_grad():
         apart = (twin(digits.images).softmax(1) - model(digits.images).softmax(1)).abs().max()
     if not apart < 1e-3:
@@ -116,6 +111,14 @@ def judge_spread(answer):
         1 / 7: "this is upside down: how many times as *large* must B be?",
     }
     expect(answer, 7, mistakes)
+
+
+def _expect_for(case, answer, truth, mistakes):
+    """Do what `expect` does, and say for which case the answer was tried."""
+    try:
+        expect(answer, truth, mistakes)
+    except Wrong as wrong:
+        raise Wrong(f"for {case}: {wrong}") from None
 
 
 LARGE = np.array([[2.0, 9.0], [0.8, 8.0], [0.2, 5.0], [0.05, 3.0], [0.01, 1.0]])  # loss, λ_max at each look
@@ -183,8 +186,12 @@ check("4C", ratio_at)
 )
 def judge_ratio_at_equal_loss(answer):
     for level in (0.1, 0.03):
-        truth = _at(level, LARGE) / _at(level, SMALL)
-        expect(call(answer, level, LARGE, SMALL), truth, _ratio_mistakes(level))
+        truth, ratio = _at(level, LARGE) / _at(level, SMALL), call(answer, level, LARGE, SMALL)
+        try:
+            expect(ratio, truth, _ratio_mistakes(level))
+        except Wrong as wrong:
+            runs = f"large = {LARGE.tolist()}, small = {SMALL.tolist()}"
+            raise Wrong(f"{wrong} (Tried with level = {level}, {runs}.)") from None
 
 
 def _sharpness(curvatures, side, loss):
@@ -243,7 +250,8 @@ def judge_sharpness_of_a_bowl(answer):
     for loss, epsilon in ((0.25, 0.1), (2.0, 0.02)):
         truth = _sharpness(curvatures, epsilon * (abs(w) + 1), loss)
         mistakes = _sharpness_mistakes(curvatures, w, loss, epsilon)
-        expect(call(answer, curvatures, w, loss, epsilon), truth, mistakes)
+        case = f"curvatures {curvatures.tolist()}, w = {w.tolist()}, f₀ = {loss}, ε = {epsilon}"
+        _expect_for(case, call(answer, curvatures, w, loss, epsilon), truth, mistakes)
 
 
 def _with_eigenvalues(*eigenvalues: float) -> Tensor:
@@ -274,12 +282,13 @@ check("4E", largest)
 """,
 )
 def judge_largest_eigenvalue(answer):
-    for eigenvalues in ((-6.0, -1.0, 0.5, 1.0, 3.0), (5.0, 2.0, -1.0), (-4.0, -2.5, -1.0)):
+    for eigenvalues in ((-6, -1, 0.5, 1, 3), (5, 2, -1), (-4, -2.5, -1), (-600, -200, 300)):
         matrix = _with_eigenvalues(*eigenvalues)
         truth = torch.linalg.eigvalsh(matrix)[-1].item()
         start = torch.ones(len(matrix), dtype=torch.float64)
         value = number(call(answer, lambda v, matrix=matrix: matrix @ v, start))
-        expect(value, truth, _eigenvalue_mistakes(eigenvalues, value))
+        case = f"the eigenvalues {', '.join(map(str, eigenvalues))}"
+        _expect_for(case, value, truth, _eigenvalue_mistakes(eigenvalues, value))
 
 
 def _eigenvalue_mistakes(eigenvalues, value) -> dict[float, str]:
@@ -294,7 +303,9 @@ def _eigenvalue_mistakes(eigenvalues, value) -> dict[float, str]:
         -top: "the size is right, the sign isn't.",
         sum(eigenvalues): "this is the trace, the sum of all eigenvalues.",
     }
-    if abs(value - top) < 0.2 * abs(top):
+    if 0 < top < value < -bottom:
+        mistakes[value] = "your shift is too small: the most negative one is still the farthest from zero."
+    elif abs(value - top) < 0.2 * abs(top):
         mistakes[value] = (
             "near, but not there: give the iteration more rounds, or a smaller shift, to settle."
         )

@@ -31,6 +31,8 @@ check("5A", (rate_for_sgd, rate_alone))
 )
 def judge_moving_average(answer):
     for_sgd, alone = numbers(answer, 2)
+    if np.allclose((for_sgd, alone), (0.4, 0.02), rtol=1e-3):
+        raise Wrong("both are there, in the other order: the rate with momentum comes first.")
     _expect_part(
         "SGD's rate",
         for_sgd,
@@ -51,7 +53,7 @@ def judge_moving_average(answer):
             8.0: "you divided the average's own rate by 1 − β; in an average the weights add up to 1 already.",
             0.02: "this is what one gradient counts at first; it goes on counting in all later moves.",
             0.38: "on an even slope nothing is lost to β: what do the weights of an average add up to?",
-            0.021: "on an even slope all past gradients are in the move, not the last two.",
+            0.039: "on an even slope all past gradients are in the move, not the last two.",
         },
     )
 
@@ -94,7 +96,11 @@ MOVES = {  # what a wrong rule would move by, with the sentence that names it
 
 def _two_arrays(result, shape):
     """Return the reader's weights and move as arrays of `shape`; raise Wrong for anything else."""
-    if not isinstance(result, tuple | list) or len(result) != 2:
+    try:
+        result = list(result)
+    except TypeError:
+        result = []
+    if len(result) != 2:
         raise Wrong("your function must return two things: the new weights and the new move.")
     try:
         parts = [np.asarray(part, dtype=float) for part in result]
@@ -185,7 +191,7 @@ def judge_ringing(answer):
         (1 - 1 / 50) ** 2: "there is a root in (10), over ηλ.",
         ((1 - root) / (1 + root)) ** 2: "this is the β of (14), which tunes η as well; here η is given.",
     }
-    expect(answer, (1 - root) ** 2, mistakes)
+    expect(answer, (1 - root) ** 2, mistakes, rel=5e-3)
 
 
 def _tuned(eigenvalues):
@@ -293,9 +299,9 @@ def judge_comparisons(answer):
         2 * ring / plain: squared,
     }
     mistakes_b = {
-        1: "you took it for granted that equal effective rates are equally fast; how equal are they here?",
+        1: "you took it for granted that equal effective rates are equally fast, or compared the factors "
+        "instead of their logarithms.",
         ring / plain: "√β is the steep direction's factor; which of the two is the slower at this η?",
-        0.99 / kept: factors,
         _pace(exploded)[0] / plain: "η = 10 explodes: equal η/(1 − β) makes η smaller, not larger.",
         0.1: "a smaller η is not all: β carries the moves on.",
     }
@@ -315,4 +321,4 @@ def judge_comparisons(answer):
         ("(c)", best, tuned / tuned_plain, mistakes_c),
     ):
         upside_down = {1 / truth: "this is upside down: how many times *faster* is momentum?"}
-        _expect_part(name, value, truth, mistakes | upside_down, rel=0.01)
+        _expect_part(name, value, truth, mistakes | upside_down, rel=0.02)

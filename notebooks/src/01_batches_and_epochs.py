@@ -1288,7 +1288,7 @@ check("1D", minibatches_with_replacement)
 # %% [markdown]
 # **1E · The floor, at any η.** One weight w, the loss h·w²/2, and an update that sees the gradient h·w + ε.
 # The noise ε is drawn anew for every update, with mean 0 and variance σ²/B.
-# Return how far the loss lies above its minimum in the long run, on average; `math.inf` where there is no long run. (about 4 lines)
+# Return how far the loss lies above its minimum in the long run, on average; `np.inf` where there is no long run. (about 4 lines)
 
 
 # %%

@@ -1765,7 +1765,7 @@ check("3B", scaled_rate)
 
 # %% [markdown]
 # **3C · Tuned, without peeking.** `valid` and `test` hold the accuracies of one batch size, (rates, seeds).
-# Tune the learning rate, one for all seeds, and return what may be reported of it. (1 to 3 lines)
+# Tune the learning rate, one for all seeds, by its mean over the seeds, and return what may be reported of it. (1 to 3 lines)
 # Then try it on the full batch: `after(ten_epochs, "valid_accuracy")[-1]`, and the same for `"test_accuracy"`, should give the 82.2 % of the lecture's table in section 3.8.
 
 
@@ -1781,7 +1781,7 @@ check("3C", tuned_accuracy)
 
 # %% [markdown]
 # **3D · Noise from two batch sizes.** Somebody's network: the squared length of the gradient is 2.5 on average over batches of 20, and 0.6 over batches of 400, both drawn with replacement.
-# What is B_simple? (by hand, or 3 lines)
+# What is B_simple = tr Σ/|G|², the noise scale of section 3.5? (by hand, or 3 lines)
 
 # %%
 noise_scale = ...
@@ -1791,7 +1791,7 @@ check("3D", noise_scale)
 
 # %% [markdown]
 # **3E · How long do I wait?** Updates to the target go by S(B) = S_min·(1 + B_crit/B), an update takes t₀·(1 + B/B\*).
-# Return how many times as long `batch_size` takes as the quickest batch. (about 4 lines)
+# Return how many times as long `batch_size` takes as the quickest batch of any size, which needn't be a power of two. (about 4 lines)
 # Then ask it about B = 64 on a GPU with t(B) = 0.2 ms · (1 + B/4,000), where B_crit = 100.
 
 

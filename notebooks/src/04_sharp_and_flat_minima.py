@@ -989,7 +989,8 @@ for t in (1, 2, 3, 10):
 #
 # **4A · Sharp, without changing one prediction.**
 # Write the function that makes a flat minimum sharp: the same answers to all digits, and λ_max at least 20 times as large.
-# `model` is, as `small`, `Sequential(Flatten, Linear, ReLU, Linear)`, so the layers with weights are `twin[1]` and `twin[3]` (3 lines in place of the dots).
+# `twin` is a copy of a network like `small`, `Sequential(Flatten, Linear, ReLU, Linear)`, so the layers with weights are `twin[1]` and `twin[3]`.
+# The check makes the copy and calls your function under `torch.no_grad()` (3 lines in place of the dots).
 # Run the cell with your lines; take away the # in front of `hint` or `solution` to read it.
 # The page goes on below without your answer.
 
@@ -1009,14 +1010,12 @@ for t in (1, 2, 3, 10):
 
 
 # %% tags=["on-slide-code"]
-def make_sharp(model):
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        ...  # change twin[1].weight, twin[1].bias and twin[3].weight in place
-    return twin
+def sharpen(twin):
+    """Change twin[1].weight, twin[1].bias and twin[3].weight in place."""
+    ...
 
 
-check("4A", make_sharp)
+check("4A", sharpen)
 # hint("4A")
 # solution("4A")
 
@@ -1787,7 +1786,7 @@ print(f"small batch ahead in testing: {mean:+.2f} ± {half:.2f} points (95 % int
 
 # %% [markdown]
 # **4B · Noise near the border.**
-# In a well of curvature λ the walkers of 4.8 spread with a variance of ηs²/(Bλ(2 − ηλ)).
+# In a well of curvature λ the walkers of 4.8 spread with a variance of ηs²/(Bλ(2 − ηλ)), where s²/B is the variance of the noise in one gradient; s stays as it is.
 # In the canyon, λ = 50, η is raised from 0.02 to 0.035.
 # How many times as large must B be for the walkers to spread as widely as before? (1 line, or by hand)
 

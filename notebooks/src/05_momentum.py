@@ -2144,7 +2144,7 @@ for optimizer_class in (torch.optim.RMSprop, torch.optim.Adam):
 # %% [markdown]
 # **5A · One walk, two spellings.** A colleague's code does u ← 0.95u + 0.05g and w ← w − 0.4u.
 # Which `lr` makes `torch.optim.SGD(…, momentum=0.95)` walk the same path?
-# And which learning rate gives gradient descent without momentum the same speed on a long even slope? (2 numbers)
+# And which learning rate gives gradient descent without momentum the same speed in the end on a long even slope, where the gradient is the same everywhere, as in (4)? (2 numbers)
 
 # %%
 two_rates = ...  # a pair: SGD's with momentum, then the one without
@@ -2168,7 +2168,7 @@ check("5B", goyal)
 
 # %% [markdown]
 # **5C · Where ringing begins.** Find by hand, with (10), the smallest β at which the *flat* direction of `ravine(50)` rings at η = 1.
-# In the explorer of 5.7 it is where the squares leave the real line. (1 line)
+# In the explorer of 5.7 it is where the squares leave the real line. (1 line; three digits will do)
 
 # %%
 ringing_from = ...
@@ -2194,7 +2194,7 @@ check("5D", tune)
 # %% [markdown]
 # **5E · Which comparison?** `ravine(100)` has the curvatures 0.01 and 1.
 # The number of updates that a setting needs goes with 1/(−ln|σ|), where σ is the largest of all its growth factors, `growth_factors(lr, beta, curvature)`.
-# Gradient descent has η = 1. How many times faster is momentum (a) with β = 0.9 at the same η; (b) with β = 0.9 at the same η/(1 − β); (c) if both are tuned, by (13) and (14)? (about 5 lines)
+# Gradient descent has η = 1. How many times faster is momentum (a) with β = 0.9 at the same η; (b) with β = 0.9 at the same η/(1 − β); (c) if both are tuned, by (13) and (14)? (about 5 lines; two digits will do)
 
 # %%
 times_faster = ...  # three numbers: (a), (b), (c)

@@ -20,6 +20,15 @@ def rates_by_remainder(n, batch_size, lr):
     return rates
 
 
+def rates_one_by_one(n, batch_size, lr):
+    for first in range(0, n, batch_size):
+        yield lr * min(batch_size, n - first) / batch_size
+
+
+def rates_by_map(n, batch_size, lr):
+    return map(lambda first: lr * min(1, (n - first) / batch_size), range(0, n, batch_size))
+
+
 def same_rate(n, batch_size, lr):
     return [lr] * math.ceil(n / batch_size)
 
@@ -83,6 +92,11 @@ def by_bisection(noise, n, wanted):
 def in_torch(noise, n, wanted):
     inverse = 1 / n + wanted**2 * (n - 1) / (n * noise**2)
     return torch.tensor(1 / inverse)
+
+
+def in_two_steps(noise, n, wanted):
+    n0 = (noise / wanted) ** 2
+    return n0 / (1 + (n0 - 1) / n)
 
 
 def with_replacement(noise, n, wanted):
@@ -194,21 +208,39 @@ def product_of_two_draws(n, batch_size, generator):
     return (n * draws).long().split(batch_size)
 
 
+def as_many_as_in_the_lesson(n, batch_size, generator):
+    num_examples = 20
+    return torch.randint(num_examples, (n,), generator=generator).split(batch_size)
+
+
+def batches_of_eight(n, batch_size, generator):
+    return torch.randint(n, (n,), generator=generator).split(8)
+
+
+def not_whole(n, batch_size, generator):
+    return (torch.rand(n, generator=generator) * n).floor().split(batch_size)
+
+
+def shuffled_then_drawn_within_batches(n, batch_size, generator):
+    batches = torch.randperm(n, generator=generator).split(batch_size)
+    return [batch[torch.randint(len(batch), (len(batch),), generator=generator)] for batch in batches]
+
+
 # 1E
 
 
 def from_the_balance(lr, curvature, variance, batch_size):
-    if lr > 2 / curvature:
+    if lr >= 2 / curvature:
         return float("inf")
     return lr * variance / (2 * batch_size * (2 - lr * curvature))
 
 
 def by_iteration(lr, curvature, variance, batch_size):
-    spread = np.float64(0)
+    spreads = [np.float64(0)]
     with np.errstate(over="ignore"):
         for _ in range(2000):
-            spread = (1 - lr * curvature) ** 2 * spread + lr**2 * variance / batch_size
-    return curvature / 2 * spread
+            spreads.append((1 - lr * curvature) ** 2 * spreads[-1] + lr**2 * variance / batch_size)
+    return curvature / 2 * spreads[-1] if np.isclose(spreads[1000], spreads[-1]) else np.inf
 
 
 def small_steps(lr, curvature, variance, batch_size):
@@ -249,13 +281,40 @@ def variance_squared(lr, curvature, variance, batch_size):
     return lr * variance**2 / (2 * batch_size * (2 - lr * curvature))
 
 
+def curvature_once_too_often(lr, curvature, variance, batch_size):
+    return curvature * from_the_balance(lr, curvature, variance, batch_size)
+
+
+def wall_left_out(lr, curvature, variance, batch_size):
+    if lr * curvature > 2:
+        return np.inf
+    return lr * variance / (2 * batch_size * (2 - lr * curvature))
+
+
+def finite_at_the_wall(lr, curvature, variance, batch_size):
+    return 7.0 if lr * curvature == 2 else from_the_balance(lr, curvature, variance, batch_size)
+
+
+def wall_at_one(lr, curvature, variance, batch_size):
+    return np.inf if lr >= 1 else no_wall(lr, curvature, variance, batch_size)
+
+
+def wall_above_one(lr, curvature, variance, batch_size):
+    if lr >= 1 and lr * curvature >= 2:
+        return np.inf
+    return no_wall(lr, curvature, variance, batch_size)
+
+
 RIGHT = [
     ("1A", 4690),
     ("1A", torch.tensor(4690)),
     ("1A", "4690"),
     ("1B", rates_as_tensor),
     ("1B", rates_by_remainder),
+    ("1B", rates_one_by_one),
+    ("1B", rates_by_map),
     ("1C", by_bisection),
+    ("1C", in_two_steps),
     ("1C", in_torch),
     ("1D", one_by_one),
     ("1D", in_a_generator),
@@ -307,6 +366,10 @@ WRONG = [
     ("1D", last_example_missing, "from 0 to n − 1"),
     ("1D", one_batch_repeated, "repeat each other"),
     ("1D", product_of_two_draws, "far more often than others"),
+    ("1D", as_many_as_in_the_lesson, "for n = 11, B = 3: the examples are counted from 0 to n − 1"),
+    ("1D", batches_of_eight, "for n = 11, B = 3: your batches have the lengths [8, 3]"),
+    ("1D", not_whole, "of an integer type"),
+    ("1D", shuffled_then_drawn_within_batches, "no two batches of an epoch share an example"),
     ("1E", small_steps, "formula for small η"),
     ("1E", spread_of_the_weight, "the variance of the weight; the loss is"),
     ("1E", half_forgotten, "*half* the curvature"),
@@ -315,5 +378,10 @@ WRONG = [
     ("1E", batch_forgotten, "where is B"),
     ("1E", batch_squared, "B divides the variance once"),
     ("1E", variance_squared, "it is a square already"),
+    ("1E", curvature_once_too_often, "h once too often"),
     ("1E", no_wall, "the weight runs away"),
+    ("1E", wall_left_out, "η = 2/h"),
+    ("1E", finite_at_the_wall, "exactly at 2/h"),
+    ("1E", wall_at_one, "lies below 2/h"),
+    ("1E", wall_above_one, "η = 0.5 is beyond 2/h = 0.4"),
 ]

@@ -25,6 +25,21 @@ def operations_from_tensors(sizes):
     return 2 * weights.sum() + 2 * weights.sum() + 2 * weights[1:].sum()
 
 
+def operations_by_emptying_the_list(sizes):
+    n = sizes.pop(0)
+    total = -2 * n * sizes[0]
+    while sizes:
+        total += 6 * n * sizes[0]
+        n = sizes.pop(0)
+    return total
+
+
+def products_and_sums_one_by_one(sizes):
+    (n, m), *later = pairwise(sizes)
+    first = (2 * n - 1) * m + n * m
+    return first + sum((2 * n - 1) * m + n * m + (2 * m - 1) * n for n, m in later)
+
+
 def six_p(sizes):
     return 6 * sum(n * m for n, m in pairwise(sizes))
 
@@ -125,6 +140,40 @@ def all_at_once(model, images, labels, lr):
     return update
 
 
+def through_data(model, images, labels, lr):
+    def update():
+        loss = F.cross_entropy(model(images), labels)
+        model.zero_grad()
+        loss.backward()
+        for w in model.parameters():
+            w.data.sub_(w.grad, alpha=lr)
+
+    return update
+
+
+def by_optimizer(model, images, labels, lr):
+    sgd = torch.optim.SGD(model.parameters(), lr=lr)
+
+    def update():
+        loss = F.cross_entropy(model(images), labels)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+
+    return update
+
+
+def product_through_data(model, images, labels, lr):
+    def update():
+        loss = F.cross_entropy(model(images), labels)
+        model.zero_grad()
+        loss.backward()
+        for w in model.parameters():
+            w.data -= lr * w.grad
+
+    return update
+
+
 def nine_long_readings(update, clock, wait):
     for _ in range(5):
         update()
@@ -152,6 +201,19 @@ def until_it_is_long_enough(update, clock, wait):
             calls += 1
         readings.append(1000 * (clock() - start) / calls)
     return tensor(readings).median()
+
+
+def until_half_a_second_is_over(update, clock, wait):
+    readings = []
+    for _ in range(5):
+        wait()
+        start, calls = clock(), 0
+        while clock() - start < 0.5:
+            update()
+            calls += 1
+        wait()
+        readings.append(1000 * (clock() - start) / calls)
+    return median(readings)
 
 
 def stopwatch(calls=1000, repeats=5, warm_up=3, summary=median, waiting=True, factor=1000.0):
@@ -213,15 +275,21 @@ RIGHT = [
     ("2A", (0.6, 0.15)),
     ("2A", tensor([0.6, 0.15])),
     ("2A", [60_000 / B * np.maximum(floor, B / rate) * 1e-3 for B in (20, 1000)]),
+    ("2A", np.linalg.solve(np.eye(2), [[0.6], [0.15]])),
+    ("2B", tensor([[0.231], [0.826]])),
     ("2B", np.array([a / 64 / 5.59, a / 64 * 60_000 / 93_800])),
     ("2B", (0.231, 0.826)),
     ("2C", operations_layer_by_layer),
     ("2C", operations_from_tensors),
+    ("2C", operations_by_emptying_the_list),
     ("2D", with_step(lean)),
     ("2D", with_step(lean_by_adding)),
     ("2D", all_at_once),
+    ("2D", through_data),
+    ("2D", by_optimizer),
     ("2E", nine_long_readings),
     ("2E", until_it_is_long_enough),
+    ("2E", until_half_a_second_is_over),
     ("2E", stopwatch(warm_up=0)),  # the median ignores the first call as well
 ]
 
@@ -255,8 +323,10 @@ WRONG = [
     ("2C", last_layer_spared, "not the last one"),
     ("2C", weights_alone, "these are the weights"),
     ("2C", per_batch, "too large"),
+    ("2C", products_and_sums_one_by_one, "two operations for each use of a weight"),
     ("2D", with_step(unchanged), "which line makes two calls"),
     ("2D", with_step(through_a_new_tensor), "which line makes two calls"),
+    ("2D", product_through_data, "which line makes two calls"),
     ("2D", with_step(rebound), "makes a new tensor"),
     ("2D", with_step(without_lr), "leaves lr out"),
     ("2D", with_step(uphill), "uphill"),
@@ -270,6 +340,10 @@ WRONG = [
     ("2E", forgets_to_divide, "divide by how many"),
     ("2E", by_hand_as_on_the_page, "too short for a clock"),
     ("2E", stopwatch(calls=20), "too short for a clock"),
+    ("2E", stopwatch(calls=80), "too short for a clock"),
+    ("2E", stopwatch(calls=85), "too short for a clock"),
+    ("2E", stopwatch(calls=3000, waiting=False), "nobody waits"),
+    ("2E", stopwatch(calls=100_000), "a few thousand updates"),
     ("2E", stopwatch(summary=mean), "one stray disturbance"),
     ("2E", stopwatch(repeats=1), "one stray disturbance"),
     ("2E", stopwatch(warm_up=0, summary=mean), "first call is counted"),

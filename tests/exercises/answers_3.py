@@ -71,6 +71,16 @@ def root_of_all(batch_size, rule, top_eigenvalue):
     return min(rate if rule == "linear" else math.sqrt(rate), 2 / top_eigenvalue)
 
 
+def root_of_the_whole_batch(batch_size, rule, top_eigenvalue):
+    rate = (batch_size if rule == "linear" else math.sqrt(batch_size)) / 256
+    return min(rate, 2 / top_eigenvalue)
+
+
+def back_to_a_16th_at_the_wall(batch_size, rule, top_eigenvalue):
+    rate = no_wall(batch_size, rule, top_eigenvalue)
+    return rate if rate <= 2 / top_eigenvalue else 1 / 16
+
+
 # 3C
 
 
@@ -117,6 +127,30 @@ def wrong_axis(valid, test):
 
 def place_of_the_rate(valid, test):
     return valid.mean(axis=1).argmax()
+
+
+def by_the_median(valid, test):
+    return test[np.median(valid, axis=1).argmax()].mean()
+
+
+def by_the_worst_seed(valid, test):
+    return test[valid.min(1).argmax()].mean()
+
+
+def by_mean_less_spread(valid, test):
+    return test[(valid.mean(1) - valid.std(1)).argmax()].mean()
+
+
+def last_rate(valid, test):
+    return test[-1].mean()
+
+
+def wrong_axis_as_a_row(valid, test):
+    return test[valid.mean(0).argmax()].mean()
+
+
+def tuned_on_both(valid, test):
+    return test[(valid + test).mean(1).argmax()].mean()
 
 
 def seeds_left_apart(valid, test):
@@ -174,6 +208,11 @@ def against_the_knee(batch_size, b_crit, knee):
     return no_comparison(batch_size, b_crit, knee) / no_comparison(knee, b_crit, knee)
 
 
+def against_powers_of_two(batch_size, b_crit, knee):
+    best = min(no_comparison(2**k, b_crit, knee) for k in range(14))
+    return no_comparison(batch_size, b_crit, knee) / best
+
+
 def against_the_middle(batch_size, b_crit, knee):
     return no_comparison(batch_size, b_crit, knee) / no_comparison((b_crit + knee) / 2, b_crit, knee)
 
@@ -214,6 +253,8 @@ WRONG = [
     ("3B", not_through_16, "at B = 16 the rate must be 1/16"),
     ("3B", root_of_the_batch, "which isn't 1/16 at B = 16"),
     ("3B", root_of_all, "which isn't 1/16 at B = 16"),
+    ("3B", root_of_the_whole_batch, "the factor alone"),
+    ("3B", back_to_a_16th_at_the_wall, "fall back to 1/16"),
     ("3B", with_numpy(64, "linear", 1), "a function is wanted"),
     ("3C", tuned_on_test, "chose on the test digits"),
     ("3C", best_test_of_each_seed, "chose on the test digits"),
@@ -221,6 +262,13 @@ WRONG = [
     ("3C", a_rate_for_each_seed, "a rate for every seed"),
     ("3C", luckiest_run, "one lucky run"),
     ("3C", rate_of_the_luckiest_run, "one lucky run"),
+    ("3C", luckiest_run, "for valid, test = np.random.default_rng"),
+    ("3C", by_the_median, "by the plain mean"),
+    ("3C", by_the_worst_seed, "by the plain mean"),
+    ("3C", by_mean_less_spread, "by the plain mean"),
+    ("3C", last_rate, "the last rate"),
+    ("3C", tuned_on_both, "chose on the test digits"),
+    ("3C", wrong_axis_as_a_row, "mind the axes"),
     ("3C", wrong_axis, "mind the axes"),
     ("3C", place_of_the_rate, "the place of the rate"),
     ("3C", seeds_left_apart, "one number is wanted"),
@@ -229,6 +277,8 @@ WRONG = [
     ("3D", 20 * (2.5 - 0.6) / 0.6, "as free of noise"),
     ("3D", 40 / 0.6, "as free of noise"),
     ("3D", 20 * 2.5 / 0.6, "signal and noise together"),
+    ("3D", 40 / 2.5, "holds noise as well"),
+    ("3D", 20 * (2.5 - 0.6) / 2.5, "holds noise as well"),
     ("3D", 2.5 / 0.6, "split both"),
     ("3D", 0.5 / 40, "upside down"),
     ("3D", 80**0.5, "squared already"),
@@ -241,5 +291,6 @@ WRONG = [
     ("3E", how_much_longer, "how many *times*"),
     ("3E", against_b_crit, "it lies between them"),
     ("3E", against_the_knee, "it lies between them"),
-    ("3E", against_the_middle, "geometric mean"),
+    ("3E", against_the_middle, "not halfway"),
+    ("3E", against_powers_of_two, "powers of two"),
 ]

@@ -11,82 +11,79 @@ from course_utils.curvature import lanczos, rescale_layers
 # 4A
 
 
-def one_factor_a_unit(model):
-    twin = copy.deepcopy(model)
+def one_factor_a_unit(twin):
     factors = torch.linspace(15, 25, len(twin[1].bias))
-    with torch.no_grad():
-        twin[1].weight *= factors[:, None]
-        twin[1].bias *= factors
-        twin[3].weight /= factors
+    twin[1].weight *= factors[:, None]
+    twin[1].bias *= factors
+    twin[3].weight /= factors
+
+
+def with_new_parameters(twin):
+    twin[1].weight = nn.Parameter(10 * twin[1].weight)
+    twin[1].bias = nn.Parameter(10 * twin[1].bias)
+    twin[3].weight.data = twin[3].weight.data / 10
+
+
+def by_the_library(twin):
+    return rescale_layers(twin, 10)
+
+
+def the_other_way(twin):
+    return rescale_layers(twin, 0.1)
+
+
+def a_copy_that_is_lost(twin):
+    twin = copy.deepcopy(twin)
+    twin[1].weight *= 10
+    twin[1].bias *= 10
+    twin[3].weight /= 10
+
+
+def scaled(twin, first, bias, last, last_bias=1):
+    """Multiply the four tensors with these factors."""
+    for w, factor in zip(twin.parameters(), (first, bias, last, last_bias), strict=True):
+        w.mul_(factor)
+
+
+def bias_stays_behind(twin):
+    return scaled(twin, 10, 1, 1 / 10)
+
+
+def last_layer_forgotten(twin):
+    return scaled(twin, 10, 10, 1)
+
+
+def first_layer_forgotten(twin):
+    return scaled(twin, 1, 1, 1 / 10)
+
+
+def last_bias_too(twin):
+    return scaled(twin, 10, 10, 1 / 10, 1 / 10)
+
+
+def negative_factor(twin):
+    return scaled(twin, -10, -10, -1 / 10)
+
+
+def both_times_ten(twin):
+    return scaled(twin, 10, 10, 10)
+
+
+def too_timid(twin):
+    return scaled(twin, 3, 3, 1 / 3)
+
+
+def bias_over_a(twin):
+    return scaled(twin, 10, 1 / 10, 1 / 10)
+
+
+def changed_and_returned(twin):
+    scaled(twin, 10, 10, 1 / 10)
     return twin
 
 
-def by_the_library(model):
-    return rescale_layers(model, 10)
-
-
-def the_other_way(model):
-    return rescale_layers(model, 0.1)
-
-
-def untouched(model):
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        ...
-    return twin
-
-
-def scaled(model, first, bias, last, last_bias=1):
-    """Return a copy with its four tensors times these factors."""
-    twin = copy.deepcopy(model)
-    with torch.no_grad():
-        for w, factor in zip(twin.parameters(), (first, bias, last, last_bias), strict=True):
-            w.mul_(factor)
-    return twin
-
-
-def bias_stays_behind(model):
-    return scaled(model, 10, 1, 1 / 10)
-
-
-def last_layer_forgotten(model):
-    return scaled(model, 10, 10, 1)
-
-
-def first_layer_forgotten(model):
-    return scaled(model, 1, 1, 1 / 10)
-
-
-def last_bias_too(model):
-    return scaled(model, 10, 10, 1 / 10, 1 / 10)
-
-
-def negative_factor(model):
-    return scaled(model, -10, -10, -1 / 10)
-
-
-def both_times_ten(model):
-    return scaled(model, 10, 10, 10)
-
-
-def too_timid(model):
-    return scaled(model, 3, 3, 1 / 3)
-
-
-def bias_over_a(model):
-    return scaled(model, 10, 1 / 10, 1 / 10)
-
-
-def in_place(model):
-    with torch.no_grad():
-        model[1].weight.mul_(10)
-        model[1].bias.mul_(10)
-        model[3].weight.div_(10)
-    return model
-
-
-def weights_only(model):
-    return scaled(model, 10, 10, 1 / 10)[1].weight
+def weights_only(twin):
+    return 10 * twin[1].weight
 
 
 # 4C
@@ -301,6 +298,10 @@ def few_rounds(product, start):
     return power_iteration(lambda v: product(v) + size * v, start, rounds=3) - size
 
 
+def a_fixed_shift(product, start):
+    return power_iteration(lambda v: product(v) + 10 * v, start) - 10
+
+
 def trace(product, start):
     return sum(product(v) @ v for v in torch.eye(len(start), dtype=start.dtype))
 
@@ -309,6 +310,8 @@ RIGHT = [
     ("4A", one_factor_a_unit),
     ("4A", by_the_library),
     ("4A", the_other_way),
+    ("4A", with_new_parameters),
+    ("4A", changed_and_returned),
     ("4B", torch.tensor(7.0)),
     ("4B", (0.035 / 0.25) / (0.02 / 1.0)),
     ("4C", by_hand),
@@ -322,7 +325,8 @@ RIGHT = [
 ]
 
 WRONG = [
-    ("4A", untouched, "same weights as before"),
+    ("4A", a_copy_that_is_lost, "same weights as before"),
+    ("4A", weights_only, "same weights as before"),
     ("4A", bias_stays_behind, "bias stayed behind"),
     ("4A", last_layer_forgotten, "the last one has to take back"),
     ("4A", first_layer_forgotten, "the first one has to make good"),
@@ -331,8 +335,6 @@ WRONG = [
     ("4A", both_times_ten, "on the same side of 1"),
     ("4A", too_timid, "isn't 20 times as large"),
     ("4A", bias_over_a, "do the factors cancel"),
-    ("4A", in_place, "work on the copy"),
-    ("4A", weights_only, "with the same layers is wanted"),
     ("4A", lambda model: nn.Sequential(*model[:3]), "with the same layers is wanted"),
     ("4B", 0.035 / 0.02, "the rule η/B"),
     ("4B", 4, "η stands above the line"),
@@ -354,6 +356,7 @@ WRONG = [
     ("4C", both_in_logs, "logarithm of λ_max as well"),
     ("4C", upside_down, "upside down"),
     ("4C", large_alone, "divide it by the other's"),
+    ("4C", large_alone, "(Tried with level = 0.1, large = [[2.0, 9.0], [0.8, 8.0],"),
     ("4D", no_size, "their size counts"),
     ("4D", no_plus_one, "lacks its + 1"),
     ("4D", a_cube, "the same for all weights"),
@@ -367,6 +370,7 @@ WRONG = [
     ("4D", largest_curvature_alone, "you moved one weight"),
     ("4D", largest_curvature_for_all, "each has its own"),
     ("4D", mean_rise, "each adds its rise"),
+    ("4D", mean_rise, "for curvatures [50.0, 2.0, 8.0, 0.0], w = [0.2, -3.0, 0.0, 1.5]"),
     ("4E", no_shift, "drops the sign"),
     ("4E", rayleigh, "the wrong end"),
     ("4E", smallest_turned_round, "the wrong end"),
@@ -375,4 +379,6 @@ WRONG = [
     ("4E", sign_lost, "the sign isn't"),
     ("4E", few_rounds, "more rounds"),
     ("4E", trace, "this is the trace"),
+    ("4E", trace, "for the eigenvalues -6, -1, 0.5, 1, 3: "),
+    ("4E", a_fixed_shift, "for the eigenvalues -600, -200, 300: your shift is too small"),
 ]

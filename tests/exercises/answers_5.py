@@ -28,6 +28,21 @@ def in_torch(w, m, g, lr, beta, old_lr):
     return w.add(m), m
 
 
+def stacked(w, m, g, lr, beta, old_lr):
+    m = beta * m * lr / old_lr - lr * g
+    return np.stack([w + m, m])
+
+
+def stacked_in_torch(w, m, g, lr, beta, old_lr):
+    return torch.stack(in_torch(w, m, g, lr, beta, old_lr))
+
+
+def one_by_one(w, m, g, lr, beta, old_lr):
+    m = beta * m * lr / old_lr - lr * g
+    yield w + m
+    yield m
+
+
 def uncorrected(w, m, g, lr, beta, old_lr):
     m = beta * m - lr * g
     return w + m, m
@@ -184,14 +199,20 @@ RIGHT = [
     ("5B", through_the_buffer),
     ("5B", in_place),
     ("5B", in_torch),
+    ("5B", stacked),
+    ("5B", stacked_in_torch),
+    ("5B", one_by_one),
     ("5C", 1 + 0.02 - 2 * 0.02**0.5),
     ("5C", "0.737"),
+    ("5C", 0.738),
+    ("5C", 0.74),
     ("5C", torch.tensor(0.73716)),
     ("5D", from_the_flat_end),
     ("5D", tune_in_torch),
     ("5E", [SAME, EFFECTIVE, BEST]),
     ("5E", np.log([slower(1, 0.9), slower(0.1, 0.9), 9 / 11]) / np.log([0.99, 0.99, 99 / 101])),
     ("5E", (5.24, 1.11, 10.0)),
+    ("5E", (5.2, 1.1, 10)),
 ]
 
 WRONG = [
@@ -202,6 +223,8 @@ WRONG = [
     ("5A", (0.02, 0.4 / (1 - 0.95)), "add up to 1 already"),
     ("5A", (0.02, 0.02), "goes on counting"),
     ("5A", (0.02, 0.4 * 0.95), "nothing is lost to β"),
+    ("5A", (0.02, 0.4 * (0.05 + 0.05 * 0.95)), "not the last two"),
+    ("5A", (0.4, 0.02), "in the other order"),
     ("5A", 0.02, "2 numbers are wanted"),
     ("5B", uncorrected, "as long as the old rate made it"),
     ("5B", upside_down, "upside down"),
@@ -218,6 +241,8 @@ WRONG = [
     ("5B", other_order, "the weights come first"),
     ("5B", only_where_it_falls, "as long as the old rate made it"),
     ("5C", 1 - 0.02**0.5, "this is √β"),
+    ("5C", 0.73, "too small"),
+    ("5C", 0.75, "too large"),
     ("5C", (1 - 1) ** 2, "the steep direction"),
     ("5C", (1 - 50**0.5) ** 2, "β must be below 1"),
     ("5C", (1 + 0.02**0.5) ** 2, "the upper end"),
@@ -239,6 +264,8 @@ WRONG = [
     ("5E", (0.99 / 0.9**0.5, EFFECTIVE, BEST), "compares the factors"),
     ("5E", (math.log(0.9) / math.log(0.99), EFFECTIVE, BEST), "it is √β, line (10)"),
     ("5E", (SAME, 1, BEST), "took it for granted"),
+    ("5E", (SAME, 0.99 / slower(0.1, 0.9), BEST), "compared the factors"),
+    ("5E", (SAME, EFFECTIVE, (99 / 101) / (9 / 11)), "compares the factors"),
     ("5E", (SAME, SAME, BEST), "which of the two is the slower"),
     ("5E", (SAME, math.log(slower(10, 0.9)) / math.log(0.99), BEST), "η = 10 explodes"),
     ("5E", (SAME, EFFECTIVE, 100), "this is κ"),

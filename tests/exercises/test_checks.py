@@ -1,5 +1,7 @@
 """The machinery of the exercises: one line for whatever a reader hands in, and never a traceback."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -83,7 +85,8 @@ def test_a_name_that_is_not_there_lists_those_that_are():
 
 def test_numbers_and_functions_are_taken_as_readers_give_them():
     assert number(np.float32(2)) == number("2") == number([2]) == 2.0
-    assert numbers((1, 2), 2).tolist() == [1, 2]
+    assert numbers((1, 2), 2).tolist() == numbers([[1], [2]], 2).tolist() == [1, 2]
+    assert call(lambda n: iter(range(n)), 3) == call(lambda n: map(int, range(n)), 3) == [0, 1, 2]
     given = [1]
     assert call(lambda items: items.append(2) or items, given) == [1, 2] and given == [1]
     for wrong, what in [
@@ -93,3 +96,43 @@ def test_numbers_and_functions_are_taken_as_readers_give_them():
     ]:
         with pytest.raises(Wrong, match=what):
             call(wrong, 1)
+
+
+def stop_with(error):
+    raise error
+
+
+@pytest.mark.parametrize("leave", [sys.exit, lambda: stop_with(SystemExit("bye"))])
+def test_leaving_the_program_is_a_wrong_answer(leave):
+    with pytest.raises(Wrong, match="stops with SystemExit"):
+        call(leave)
+
+
+def test_an_answer_that_leaves_the_program_while_it_is_read_gets_its_line(sample):
+    class Leaving:
+        def __array__(self, *args, **kwargs):
+            sys.exit()
+
+    assert feedback("1Z", Leaving()) == "✗ 1Z not yet: your answer could not be used (SystemExit)."
+
+
+def test_the_stop_button_passes_through():
+    with pytest.raises(KeyboardInterrupt):
+        call(lambda: stop_with(KeyboardInterrupt()))
+
+
+def test_an_error_of_several_lines_shows_its_first():
+    with pytest.raises(Wrong) as caught:
+        call(lambda: stop_with(ValueError("\nthe first line.\nthe second")))
+    assert str(caught.value) == "your function stops with ValueError: the first line."
+    with pytest.raises(Wrong, match=r"stops with AssertionError\.$"):
+        call(lambda: stop_with(AssertionError()))
+
+
+def test_a_function_that_fails_as_its_items_are_asked_for_is_a_wrong_answer():
+    with pytest.raises(Wrong, match="your function stops with ZeroDivisionError"):
+        call(lambda: (1 / item for item in [0]))
+
+
+def test_what_is_no_number_is_shown_on_one_line(sample):
+    assert "\n" not in feedback("1Z", np.array([["a"], ["b"]]))
