@@ -1732,6 +1732,74 @@ print(f"small batch ahead in testing: {mean:+.2f} ± {half:.2f} points (95 % int
 # So neither a minimum's flatness nor its sharpness, in this experiment, has anything to explain.
 
 # %% [markdown]
+# Is that the network's doing, or ADAM's, or that of the missing batch norm?
+# The same again on 10,000 digits with B = 40 and 1,000, with batch norm, and with plain SGD (η = 0.1 for both); and his network C1 on pictures, with batch norm and dropout as published, but with 16 channels in place of 64, on 5,000 pictures of CIFAR-10 with B = 25 and 500, at most 60 epochs.
+
+# %% [markdown] tags=["slide"]
+# ## The sharper one, always; the worse one, not
+#
+# Note:
+# 3 min · plans 90
+#
+# Ask the room to find a line in which sharpness and testing go together, and one in which they don't.
+# Together: SGD, where the small batch is also the one that is trained further. Not: ADAM on digits, the largest ratios of all and no difference in testing.
+# λ_max changes sides with the training loss: it is small where a run was trained far, whatever its batch size.
+# C1 is the fair line, since both sizes ended at about the same loss: sharper by both measures, and 1.8 ± 2.1 points in testing.
+# What students usually get wrong: they read a table of means as a cause.
+# Lee, fourth part: C31, C42.
+
+# %% tags=["on-slide"]
+every_f1, c1 = (read_results(f"results/keskar_{name}.csv") for name in ("f1", "c1"))
+few_digits = every_f1[every_f1["num_train"] == 10_000]
+with_adam = few_digits["optimizer"] == "adam"
+variants = {
+    "F1, 60,000 digits": every_f1[every_f1["num_train"] == 60_000],
+    "F1, 10,000 digits": few_digits[with_adam & ~few_digits["batch_norm"]],
+    "  with batch norm": few_digits[with_adam & few_digits["batch_norm"]],
+    "  with SGD": few_digits[~with_adam],
+    "C1, 5,000 pictures": c1,
+}
+measured = {
+    "test_accuracy": "{:7.2%}",
+    "train_loss": "{:8.0e}",
+    "sharpness_1e_3": "{:6.0f}",
+    "largest_eigenvalue": "{:8.4g}",
+}
+ahead = {}  # small batch minus large in testing, points: mean, half-width
+print(
+    f"{'means of five runs':20} test            small       training loss     sharpness        λ_max"
+)
+print(
+    f"{'':20} small   large    ahead        small    large   small  large    small    large"
+)
+for name, rows in variants.items():
+    runs = rows.pivot(index="seed", columns="batch_size")
+    ahead[name] = mean_interval(-100 * runs["test_accuracy"].diff(axis=1).iloc[:, 1])
+    texts = [
+        form.format(mean) for value, form in measured.items() for mean in runs[value].mean()
+    ]
+    texts.insert(2, "{:+6.2f} ± {:.2f}".format(*ahead[name]))
+    print(f"{name:18}", *texts)
+for name in ("F1, MNIST", "C1, CIFAR-10"):
+    *_, small_test, large_test, flat, sharp = published[name]
+    percents = f"{small_test:.2f}%  {large_test:.2f}%  {small_test - large_test:+.2f}"
+    print(f"Keskar, {name[:2]:11} {percents:48} {flat:6.0f} {sharp:6.0f}")
+
+# %% [markdown]
+# Two things can be read off.
+#
+# - **λ_max follows the training loss, not the batch size.** With ADAM the large batch is trained to a loss some thousands of times smaller, and its λ_max is a hundred times smaller; with SGD at one η for both it is the *small* batch that is trained further (four of five large runs stand at 0.001 after 200 epochs, the fifth stopped early), and λ_max changes sides with it.
+#   Keskar's measure calls the large batch sharper in every line, with or without batch norm; by how much, twice to some 400 times, hangs on everything else.
+# - **In testing**, ADAM's two sizes can't be told apart on digits, in three settings out of three.
+#   With SGD the small batch is ahead by a point, and it is the one that is trained further.
+#
+# C1 comes nearest to his comparison, because here the two sizes did end at about the same training loss, after 60 epochs (the limit stopped all ten runs).
+# The large batch is sharper by his measure, 6 times (the mean of the logarithms; he: 25 times), by λ_max as well in four pairs of five, and it has moved less than a third as far.
+# In testing the small batch is ahead by 1.8 ± 2.1 points: with five runs, that is compatible with his 2.78, and with nothing.
+#
+# So his finding about sharpness repeats in every line, and none of these lines shows that sharpness is *why* a batch size tests better: where the difference in sharpness is largest, testing sees none.
+
+# %% [markdown]
 # ## 4.11 What is open
 #
 # The lecture ends this part with: it is *one* explanation, not everybody believes it, and it still needs research (C44).
