@@ -8,6 +8,7 @@ import copy
 import dis
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,15 @@ def expect(answer: Any, truth: float, mistakes: Mapping[float, str], *, rel: flo
         if _close(value, mistake, rel):
             raise Wrong(sentence)
     raise Wrong(f"{value:g} is too {'large' if value > truth else 'small'}.")
+
+
+@contextmanager
+def tried(case: str) -> Iterator[None]:
+    """Put `case` before what a Wrong says that is raised within: which input was tried, or which part is meant."""
+    try:
+        yield
+    except Wrong as wrong:
+        raise Wrong(f"{case}: {wrong}") from None
 
 
 def numbers(answer: Any, count: int) -> np.ndarray:

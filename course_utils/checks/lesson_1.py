@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from . import Wrong, call, exercise, expect
+from course_utils.checks import Wrong, call, exercise, expect, tried
 
 
 @exercise(
@@ -51,11 +51,9 @@ check("1B", fair_rates)
 )
 def _fair_rates(answer: Any) -> None:
     for n, batch_size, lr in ((20, 8, 0.1), (4000, 1500, 0.3), (20, 5, 0.2), (7, 7, 0.1)):
-        try:
+        with tried(f"for n = {n:,}, B = {batch_size:,}, lr = {lr}"):
             rates = np.asarray(call(answer, n, batch_size, lr), dtype=float)
             _judge_rates(rates, n, batch_size, lr)
-        except Wrong as wrong:
-            raise Wrong(f"for n = {n:,}, B = {batch_size:,}, lr = {lr}: {wrong}") from None
 
 
 def _judge_rates(rates: np.ndarray, n: int, batch_size: int, lr: float) -> None:
@@ -103,10 +101,8 @@ check("1C", batch_for)
 def _batch_for(answer: Any) -> None:
     for noise, n, wanted in ((6.0, 10, 2.0), (8.99, 1000, 1.34), (2.0, 50, 2.0)):
         truth = _quiet_enough(noise, n, wanted)
-        try:
+        with tried(f"for noise = {noise:g}, n = {n:,}, wanted = {wanted:g}"):
             expect(call(answer, noise, n, wanted), truth, _batch_mistakes(noise, n, wanted))
-        except Wrong as wrong:
-            raise Wrong(f"for noise = {noise:g}, n = {n:,}, wanted = {wanted:g}: {wrong}") from None
 
 
 def _quiet_enough(noise: float, n: int, wanted: float) -> float:
@@ -150,10 +146,8 @@ check("1D", minibatches_with_replacement)
 )
 def _minibatches_with_replacement(answer: Any) -> None:
     for n, batch_size in ((20, 8), (11, 3)):
-        try:
+        with tried(f"for n = {n}, B = {batch_size}"):
             _judge_loader(answer, n, batch_size)
-        except Wrong as wrong:
-            raise Wrong(f"for n = {n}, B = {batch_size}: {wrong}") from None
 
 
 def _judge_loader(answer: Any, n: int, batch_size: int) -> None:
@@ -238,13 +232,10 @@ check("1E", floor_in_a_bowl)
 def _floor_in_a_bowl(answer: Any) -> None:
     below = ((0.1, 3.0, 5.0, 4), (0.9, 2.0, 7.0, 1), (0.5, 0.5, 8.0, 16), (1.5, 0.5, 5.0, 4))
     for case in (*below, (1.0, 2.5, 5.0, 4), (0.5, 5.0, 5.0, 4), (1.0, 2.0, 5.0, 4)):
-        try:
+        lr, curvature, variance, batch_size = case
+        wall = " (there η = 2/h)" if lr * curvature == 2 else ""
+        with tried(f"for η = {lr}, h = {curvature:g}, σ² = {variance:g}, B = {batch_size}{wall}"):
             _judge_floor(call(answer, *case), *case)
-        except Wrong as wrong:
-            lr, curvature, variance, batch_size = case
-            wall = " (there η = 2/h)" if lr * curvature == 2 else ""
-            told = f"for η = {lr}, h = {curvature:g}, σ² = {variance:g}, B = {batch_size}{wall}: {wrong}"
-            raise Wrong(told) from None
 
 
 def _judge_floor(floor: Any, lr: float, curvature: float, variance: float, batch_size: int) -> None:

@@ -10,18 +10,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..models import mlp
-from ..timing import make_update
-from . import Wrong, call, exercise, expect, number, numbers
+from course_utils.checks import Wrong, call, exercise, expect, number, numbers, tried
+from course_utils.models import mlp
+from course_utils.timing import make_update
 
 
 def _expect_each(answer: Any, parts: list[tuple[str, float, dict[float, str]]], *, rel: float) -> None:
     """Raise Wrong unless `answer` holds the truth of each of `parts`: its name, its truth, its mistakes."""
     for value, (name, truth, mistakes) in zip(numbers(answer, len(parts)), parts, strict=True):
-        try:
+        with tried(name):
             expect(value, truth, mistakes, rel=rel)
-        except Wrong as wrong:
-            raise Wrong(f"{name}: {wrong}") from None
 
 
 @exercise(
@@ -155,10 +153,8 @@ def _operations(answer: Any) -> None:
             "this counts each product and each sum; the rule takes two operations for each use of a weight."
         )
         value = call(answer, sizes)
-        try:
+        with tried(f"for the layers {'-'.join(map(str, sizes))}"):
             expect(value, _counted(sizes), mistakes, rel=1e-6)
-        except Wrong as wrong:
-            raise Wrong(f"for the layers {'-'.join(map(str, sizes))}, {wrong}") from None
 
 
 DETACH = torch.ops.aten.detach.default

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 
-from course_utils.checks import Wrong, call, exercise, expect
+from course_utils.checks import call, exercise, expect, tried
 
 
 @exercise(
@@ -34,14 +34,6 @@ def judge_equal_updates(answer):
         40: "these are the updates that B = 1,024 makes in ten epochs: how many epochs until it has as many as B = 16?",
     }
     expect(answer, 625, mistakes)
-
-
-def _expect_for(case, answer, truth, mistakes):
-    """Do what `expect` does, and say for which case the answer was tried."""
-    try:
-        expect(answer, truth, mistakes)
-    except Wrong as wrong:
-        raise Wrong(f"for {case}: {wrong}") from None
 
 
 def _linear(size, _):
@@ -117,7 +109,8 @@ def judge_rules_and_wall(answer):
                 "you fall back to 1/16 where the rule asks for more: go as far as the wall allows."
             )
         rate = call(answer, size, rule, top)
-        _expect_for(f"B = {size:,}, {rule}, λ_max = {top:g}", rate, min(free, wall), mistakes)
+        with tried(f"for B = {size:,}, {rule}, λ_max = {top:g}"):
+            expect(rate, min(free, wall), mistakes)
 
 
 TABLES = {  # `valid` and `test`, (rates, seeds), as a reader can make them; the first tells all mistakes apart
@@ -179,7 +172,8 @@ def judge_tuning(answer):
     for table in TABLES:
         valid, test = TABLES[table]
         truth = test[valid.mean(1).argmax()].mean()
-        _expect_for(f"valid, test = {table}", call(answer, valid, test), truth, tuning_mistakes(valid, test))
+        with tried(f"for valid, test = {table}"):
+            expect(call(answer, valid, test), truth, tuning_mistakes(valid, test))
 
 
 @exercise(
@@ -273,4 +267,5 @@ def judge_slowdown(answer):
     for size, b_crit, knee in ((64, 100, 4000), (1024, 100, 40), (60, 90, 40)):
         truth = _wait(size, b_crit, knee) / _wait(math.sqrt(b_crit * knee), b_crit, knee)
         longer, mistakes = call(answer, size, b_crit, knee), waiting_mistakes(size, b_crit, knee)
-        _expect_for(f"B = {size:,}, B_crit = {b_crit}, B* = {knee:,}", longer, truth, mistakes)
+        with tried(f"for B = {size:,}, B_crit = {b_crit}, B* = {knee:,}"):
+            expect(longer, truth, mistakes)

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from course_utils.checks import Wrong, call, exercise, expect, number
+from course_utils.checks import Wrong, call, exercise, expect, number, tried
 from course_utils.curvature import flat_weights, top_eigenvalue
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
@@ -113,14 +113,6 @@ def judge_spread(answer):
     expect(answer, 7, mistakes)
 
 
-def _expect_for(case, answer, truth, mistakes):
-    """Do what `expect` does, and say for which case the answer was tried."""
-    try:
-        expect(answer, truth, mistakes)
-    except Wrong as wrong:
-        raise Wrong(f"for {case}: {wrong}") from None
-
-
 LARGE = np.array([[2.0, 9.0], [0.8, 8.0], [0.2, 5.0], [0.05, 3.0], [0.01, 1.0]])  # loss, λ_max at each look
 SMALL = np.array([[1.5, 6.0], [0.3, 3.0], [0.06, 1.2], [0.003, 0.4], [0.001, 0.25], [0.0004, 0.2]])
 
@@ -187,11 +179,8 @@ check("4C", ratio_at)
 def judge_ratio_at_equal_loss(answer):
     for level in (0.1, 0.03):
         truth, ratio = _at(level, LARGE) / _at(level, SMALL), call(answer, level, LARGE, SMALL)
-        try:
+        with tried(f"for level = {level}, large = {LARGE.tolist()}, small = {SMALL.tolist()}"):
             expect(ratio, truth, _ratio_mistakes(level))
-        except Wrong as wrong:
-            runs = f"large = {LARGE.tolist()}, small = {SMALL.tolist()}"
-            raise Wrong(f"{wrong} (Tried with level = {level}, {runs}.)") from None
 
 
 def _sharpness(curvatures, side, loss):
@@ -251,7 +240,8 @@ def judge_sharpness_of_a_bowl(answer):
         truth = _sharpness(curvatures, epsilon * (abs(w) + 1), loss)
         mistakes = _sharpness_mistakes(curvatures, w, loss, epsilon)
         case = f"curvatures {curvatures.tolist()}, w = {w.tolist()}, f₀ = {loss}, ε = {epsilon}"
-        _expect_for(case, call(answer, curvatures, w, loss, epsilon), truth, mistakes)
+        with tried(f"for {case}"):
+            expect(call(answer, curvatures, w, loss, epsilon), truth, mistakes)
 
 
 def _with_eigenvalues(*eigenvalues: float) -> Tensor:
@@ -288,7 +278,8 @@ def judge_largest_eigenvalue(answer):
         start = torch.ones(len(matrix), dtype=torch.float64)
         value = number(call(answer, lambda v, matrix=matrix: matrix @ v, start))
         case = f"the eigenvalues {', '.join(map(str, eigenvalues))}"
-        _expect_for(case, value, truth, _eigenvalue_mistakes(eigenvalues, value))
+        with tried(f"for {case}"):
+            expect(value, truth, _eigenvalue_mistakes(eigenvalues, value))
 
 
 def _eigenvalue_mistakes(eigenvalues, value) -> dict[float, str]:

@@ -5,16 +5,8 @@ import math
 import numpy as np
 import torch
 
-from course_utils.checks import Wrong, call, exercise, expect, numbers
+from course_utils.checks import Wrong, call, exercise, expect, numbers, tried
 from course_utils.descent import growth_factors
-
-
-def _expect_part(name, value, truth, mistakes, **options):
-    """Do what `expect` does, and say which part of the answer is meant."""
-    try:
-        expect(value, truth, mistakes, **options)
-    except Wrong as wrong:
-        raise Wrong(f"{name}: {wrong}") from None
 
 
 @exercise(
@@ -33,29 +25,29 @@ def judge_moving_average(answer):
     for_sgd, alone = numbers(answer, 2)
     if np.allclose((for_sgd, alone), (0.4, 0.02), rtol=1e-3):
         raise Wrong("both are there, in the other order: the rate with momentum comes first.")
-    _expect_part(
-        "SGD's rate",
-        for_sgd,
-        0.02,
-        {
-            0.4: "this is the moving average's own rate. SGD's buffer is a sum, not an average: its moves would be "
-            "1/(1 − β) times too long.",
-            8.0: "this goes the wrong way: SGD's buffer is the longer of the two, so its rate is the smaller.",
-            0.38: "β is the part that is kept; a new gradient enters the average with another factor.",
-            0.05: "this is the factor before g; the average is then multiplied by a rate as well.",
-        },
-    )
-    _expect_part(
-        "the rate without momentum",
-        alone,
-        0.4,
-        {
-            8.0: "you divided the average's own rate by 1 − β; in an average the weights add up to 1 already.",
-            0.02: "this is what one gradient counts at first; it goes on counting in all later moves.",
-            0.38: "on an even slope nothing is lost to β: what do the weights of an average add up to?",
-            0.039: "on an even slope all past gradients are in the move, not the last two.",
-        },
-    )
+    with tried("SGD's rate"):
+        expect(
+            for_sgd,
+            0.02,
+            {
+                0.4: "this is the moving average's own rate. SGD's buffer is a sum, not an average: its moves would be "
+                "1/(1 − β) times too long.",
+                8.0: "this goes the wrong way: SGD's buffer is the longer of the two, so its rate is the smaller.",
+                0.38: "β is the part that is kept; a new gradient enters the average with another factor.",
+                0.05: "this is the factor before g; the average is then multiplied by a rate as well.",
+            },
+        )
+    with tried("the rate without momentum"):
+        expect(
+            alone,
+            0.4,
+            {
+                8.0: "you divided the average's own rate by 1 − β; in an average the weights add up to 1 already.",
+                0.02: "this is what one gradient counts at first; it goes on counting in all later moves.",
+                0.38: "on an even slope nothing is lost to β: what do the weights of an average add up to?",
+                0.039: "on an even slope all past gradients are in the move, not the last two.",
+            },
+        )
 
 
 def _goyal(w, m, g, lr, beta, old_lr):
@@ -255,8 +247,10 @@ def judge_tuning(answer):
             unsorted = "you took the first and the last eigenvalue; they come in any order."
             lr_mistakes |= {_tuned(ends)[0]: unsorted}
             beta_mistakes |= {_tuned(ends)[1]: unsorted}
-        _expect_part(f"η for the eigenvalues {eigenvalues}", lr, right_lr, lr_mistakes)
-        _expect_part(f"β for the eigenvalues {eigenvalues}", beta, right_beta, beta_mistakes)
+        with tried(f"η for the eigenvalues {eigenvalues}"):
+            expect(lr, right_lr, lr_mistakes)
+        with tried(f"β for the eigenvalues {eigenvalues}"):
+            expect(beta, right_beta, beta_mistakes)
 
 
 def _pace(*factors):
@@ -321,4 +315,5 @@ def judge_comparisons(answer):
         ("(c)", best, tuned / tuned_plain, mistakes_c),
     ):
         upside_down = {1 / truth: "this is upside down: how many times *faster* is momentum?"}
-        _expect_part(name, value, truth, mistakes | upside_down, rel=0.02)
+        with tried(name):
+            expect(value, truth, mistakes | upside_down, rel=0.02)

@@ -356,7 +356,7 @@ WRONG = [
     ("4C", both_in_logs, "logarithm of λ_max as well"),
     ("4C", upside_down, "upside down"),
     ("4C", large_alone, "divide it by the other's"),
-    ("4C", large_alone, "(Tried with level = 0.1, large = [[2.0, 9.0], [0.8, 8.0],"),
+    ("4C", large_alone, "for level = 0.1, large = [[2.0, 9.0], [0.8, 8.0],"),
     ("4D", no_size, "their size counts"),
     ("4D", no_plus_one, "lacks its + 1"),
     ("4D", a_cube, "the same for all weights"),
