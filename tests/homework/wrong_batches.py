@@ -123,4 +123,20 @@ WRONG = [
         },
         {"mean-test": 2, "noise-test": 3, "wanted-test": 2, "together-test": 2, "stable-test": 2},
     ),
+    (
+        "the wanted accuracy is worked out with (N − B)/N",
+        {
+            "wanted": SIZES + "squared = noise_ratio * (1 / sizes - 1 / num_examples)\n"
+            "accurate_batch = int(sizes[squared <= 1 / 4][0])"
+        },
+        {"wanted-test": 2},
+    ),
+    (
+        "a bound on the curvature, the largest sum of a row, is taken for it",
+        {
+            "stable": "def largest_stable_lr(features):\n"
+            "    return 2 / np.abs(features.T @ features / len(features)).sum(0).max()"
+        },
+        {"stable-test": 2},
+    ),
 ]

@@ -164,4 +164,72 @@ def noise_scale(small_gradients, large_gradients, b_small, b_large):
         },
         {"noise-test": 2},
     ),
+    (
+        "the epochs are joined, and only the last of them has a short batch",
+        {
+            "budget": """
+def updates_within(budget, unit, n, batch_size, update_ms):
+    if unit == "epochs":
+        return -(-budget * n // batch_size)
+    return budget if unit == "updates" else int(1000 * budget // update_ms)
+"""
+        },
+        {"budget-test": 2},
+    ),
+    (
+        "a run that diverged counts as an accuracy of zero",
+        {
+            "tuned": """
+def tuned(table):
+    best = {}
+    for size, runs in table.fillna(0).groupby("batch_size"):
+        means = runs.groupby("lr")[["valid_accuracy", "test_accuracy"]].mean()
+        rate = means["valid_accuracy"].idxmax()
+        best[size] = rate, means.loc[rate, "test_accuracy"]
+    return best
+"""
+        },
+        {"tuned-test": 3},
+    ),
+    *[
+        (
+            f"the {which} of the seeds chooses the rate",
+            {
+                "tuned": f"""
+def tuned(table):
+    best = {{}}
+    for size, runs in table.groupby("batch_size"):
+        valid = runs.pivot(index="lr", columns="seed", values="valid_accuracy").dropna()
+        rate = valid.{method}(axis=1).idxmax()
+        best[size] = rate, runs.loc[runs["lr"] == rate, "test_accuracy"].mean()
+    return best
+"""
+            },
+            {"tuned-test": 3},
+        )
+        for which, method in (("median", "median"), ("worst run", "min"))
+    ],
+    (
+        "the smallest batch beyond the knee is taken for the quickest",
+        {
+            "quickest": """
+def quickest(sizes, s_min, b_crit, t0_ms, knee):
+    best = min([b for b in sizes if b >= knee] or [max(sizes)])
+    return best, s_min * (1 + b_crit / best) * t0_ms * max(1, best / knee) / 1000
+"""
+        },
+        {"quickest-test": 2},
+    ),
+    (
+        "the mean of the large batches' gradients is taken for the true one",
+        {
+            "noise": """
+def noise_scale(small_gradients, large_gradients, b_small, b_large):
+    small, large = ((g**2).sum(axis=1).mean() for g in (small_gradients, large_gradients))
+    mean = large_gradients.mean(axis=0)
+    return (small - large) / (1 / b_small - 1 / b_large) / (mean @ mean)
+"""
+        },
+        {"noise-test": 2},
+    ),
 ]

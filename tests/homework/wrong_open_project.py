@@ -117,4 +117,12 @@ def paired_interval(runs, first, second):
         },
         {"interval-test": 2},
     ),
+    (
+        "the runs that tuned the rate stand in the table",
+        {
+            "runs": TABLE + "runs = pd.concat([runs.assign(lr=rate) for rate in (0.05, 0.1, 0.2)])",
+            "result": "",
+        },
+        {"runs-test": 2},
+    ),
 ]

@@ -194,4 +194,83 @@ def sharper_by(recorded, level, lr, small, large):
         },
         {"factor-test": 2},
     ),
+    (
+        "the whole Hessian is made, by PyTorch",
+        {
+            "product": """
+def product(loss, w, v):
+    return torch.autograd.functional.hessian(loss, w) @ v
+"""
+        },
+        {"product-test": 2},
+    ),
+    (
+        "the whole Hessian is made, by torch.func",
+        {
+            "product": """
+def product(loss, w, v):
+    return torch.func.hessian(loss)(w) @ v
+"""
+        },
+        {"product-test": 2},
+    ),
+    *[
+        (
+            f"a difference of gradients over a very short way, {epsilon}",
+            {
+                "product": f"""
+def product(loss, w, v):
+    g = torch.func.grad(loss)
+    return (g(w + {epsilon} * v) - g(w - {epsilon} * v)) / (2 * {epsilon})
+"""
+            },
+            {"product-test": 2},
+        )
+        for epsilon in ("1e-6", "3e-7")
+    ],
+    *[
+        (
+            f"the spectrum is always moved by {shift}",
+            {
+                "largest": f"""
+def largest(product, d):
+    v = np.random.default_rng(0).standard_normal(d)
+    for _ in range(9000):
+        v = product(v) + {shift} * v
+        v = v / np.linalg.norm(v)
+    return v @ product(v)
+"""
+            },
+            {"largest-test": 2},
+        )
+        for shift in (10, 100)
+    ],
+    (
+        "any negative number counts as bending downwards",
+        {
+            "kind": """
+def kind(eigenvalues):
+    if max(eigenvalues) > 1e-9 and min(eigenvalues) < 0:
+        return "saddle"
+    if min(abs(eigenvalues)) < 1e-9:
+        return "undecided"
+    return "minimum" if max(eigenvalues) > 0 else "maximum"
+"""
+        },
+        {"kind-test": 1},
+    ),
+    (
+        "any positive number counts as bending upwards",
+        {
+            "kind": """
+def kind(eigenvalues):
+    if max(eigenvalues) > 0 and min(eigenvalues) < -1e-9:
+        return "saddle"
+    if min(abs(eigenvalues)) < 1e-9:
+        return "undecided"
+    return "minimum" if max(eigenvalues) > 0 else "maximum"
+"""
+        },
+        {"kind-test": 1},
+    ),
 ]

@@ -172,4 +172,32 @@ WRONG = [
         {"best": BEST + "min(sizes, key=lambda b: (max(floor, b / rate) + load * b) / b)"},
         {"best-test": 2},
     ),
+    (
+        "every graph is kept until one backward pass at the end",
+        {
+            "accumulate": ACCUMULATE
+            + "    model.zero_grad()\n"
+            + TOTAL
+            + "    loss = 0\n"
+            + PARTS
+            + "        loss = loss + (weights * losses).sum() / total\n    loss.backward()"
+        },
+        {"accumulate-test": 2},
+    ),
+    (
+        "the upper of two readings in the middle is taken for the median",
+        {
+            "clock": clock("wait()", "start = clock()", "update()", "wait()", READ)
+            + "    return sorted(readings)[len(readings) // 2]"
+        },
+        {"clock-test": 3},
+    ),
+    (
+        "the shortest reading is returned",
+        {
+            "clock": clock("wait()", "start = clock()", "update()", "wait()", READ)
+            + "    return min(readings)"
+        },
+        {"clock-test": 3},
+    ),
 ]

@@ -27,7 +27,7 @@
 # Keep it small: two settings, one network, one metric and five seeds are a project; twenty settings are a mess.
 # Before you hand in: *Restart kernel and run all cells*.
 # When your work is marked, a cell may take 20 seconds.
-# Longer runs belong into a function that writes `runs.csv`; hand that file in beside the notebook, and read it in question 2.
+# Longer runs belong in a function that writes `runs.csv`; hand that file in beside the notebook, and read it in question 2.
 #
 # Budget, learning-rate rule and metric are meant as in lesson 3; intervals too.
 
@@ -141,7 +141,9 @@ print("fingerprint of the plan:", hashlib.sha256(json.dumps(plan, sort_keys=True
 # %% [markdown]
 # ## 2 · The runs (2 points for the form; how well they were made counts in question 4)
 #
-# Make `runs`, a pandas DataFrame with one line for each run and at least these columns:
+# Make `runs`, a pandas DataFrame with one line for each run that you compare: each seed once in each setting.
+# Runs that only tuned the learning rate go elsewhere, into a table of another name.
+# These columns at least:
 #
 # | Column | Contents |
 # |---|---|
@@ -151,7 +153,7 @@ print("fingerprint of the plan:", hashlib.sha256(json.dumps(plan, sort_keys=True
 # | `lr` | its learning rate |
 # | `value` | the metric of your plan; a number for every run, those that diverged included |
 #
-# The lines that train must stand here or above, even if a file is read: a table typed by hand earns nothing in question 4.
+# The lines that train must stand here or above, even if a file is read: a table typed by hand loses the first point of question 4.
 
 # %% nbgrader={"grade": false, "grade_id": "runs", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION

@@ -53,7 +53,7 @@ print(f"canyon {canyon}, basin {basin}, loss {level}, η = 1/{1 / lr:.0f}")
 # ## 1 · H·v, and no H (2 points)
 #
 # `loss` is a function of a vector of weights (d,).
-# Return the product of its Hessian at `w` with the vector `v`, exactly, without ever making a d × d matrix. (about 3 lines)
+# Return the product of its Hessian at `w` with the vector `v`, exactly, without ever making a d × d matrix, on your own or inside a function that you call. (about 3 lines)
 
 
 # %% nbgrader={"grade": false, "grade_id": "product", "locked": false, "schema_version": 3, "solution": true, "task": false}
@@ -81,6 +81,20 @@ for _v, _column in (((1.0, 0.0), (8.0, 6.0)), ((0.0, 1.0), (6.0, 2.0))):
 
 
 ### BEGIN HIDDEN TESTS
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+
+class _Watch(TorchDispatchMode):
+    largest = 0  # numbers in the largest tensor that was made
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        made = function(*args, **(kwargs or {}))
+        counts = [t.numel() for t in tree_leaves(made) if isinstance(t, torch.Tensor)]
+        self.largest = max([self.largest, *counts])
+        return made
+
+
 def _ripple(w):
     return (torch.sin(w) * w.flip(0)).sum() + (w @ w) ** 2
 
@@ -92,13 +106,17 @@ def _kinked(w):
 _draw = torch.Generator().manual_seed(Paper("sharpness", student_id).seed("product"))
 for _loss, _w in [
     (_ripple, torch.randn(5, dtype=torch.float64, generator=_draw)),
-    (_kinked, torch.tensor([1e-6, -2.0, 3.0], dtype=torch.float64)),
+    (_kinked, torch.tensor([1e-9, -2.0, 3.0], dtype=torch.float64)),
 ]:
     _v = torch.randn(len(_w), dtype=torch.float64, generator=_draw)
     _truth = torch.autograd.functional.hessian(_loss, _w) @ _v
     assert torch.allclose(product(_loss, _w, _v), _truth, rtol=1e-8, atol=1e-10), (
         f"{_loss.__name__}, w = {_w}"
     )
+_w, _v = torch.randn(2, 60, dtype=torch.float64, generator=_draw)
+with _Watch() as _watch:
+    product(_ripple, _w, _v)
+assert _watch.largest < 60 * 60, "with 60 weights, a matrix of 60 × 60 was made"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -134,7 +152,13 @@ assert abs(largest(lambda v: np.diag([1.0, 5.0]) @ v, 2) - 5) < 1e-4, "eigenvalu
 assert abs(largest(lambda v: np.diag([-6.0, 4.0]) @ v, 2) - 4) < 1e-4, "eigenvalues −6 and 4"
 ### BEGIN HIDDEN TESTS
 for _seed, _spectrum in enumerate(
-    [(7.0, 3.0, 1.0, 0.0), (-9.0, 4.0, 2.0, 1.0), (-5.0, -3.0, -1.0), (-0.3, 0.02, 0.2)]
+    [
+        (7.0, 3.0, 1.0, 0.0),
+        (-9.0, 4.0, 2.0, 1.0),
+        (-5.0, -3.0, -1.0),
+        (-0.3, 0.02, 0.2),
+        (-300.0, 20.0, -150.0),
+    ]
 ):
     _turn = np.linalg.qr(np.random.default_rng(_seed).standard_normal((len(_spectrum),) * 2))[0]
     _matrix = _turn @ np.diag(_spectrum) @ _turn.T
@@ -222,7 +246,7 @@ for _d in (2, 4):
 # ## 5 · A rate that forbids the canyon (2 points)
 #
 # Your paper has two minima, given by their eigenvalues: `canyon` and `basin`.
-# The full batch shall be able to stay in the basin, and no noise shall be needed to leave the canyon.
+# The full batch should be able to stay in the basin, and no noise should be needed to leave the canyon.
 #
 # Between which two learning rates is that so?
 # Formulas with the names of the paper, please. (2 lines)
@@ -344,6 +368,8 @@ for _spectrum, _answer in [
     ((0.0, -3.0), "undecided"),
     ((0.0, 0.0), "undecided"),
     ((1e-12, 3.0), "undecided"),
+    ((-1e-12, 3.0), "undecided"),
+    ((1e-12, -3.0), "undecided"),
     ((-2.0, 0.0, 3.0), "saddle"),
     ((4.0, 1.0, 0.3), "minimum"),
 ]:
@@ -442,7 +468,7 @@ for _small, _large in ((16, 4000), (64, 400)):
 # Even then the number proves nothing alone.
 # Multiply the first layer (and its bias) by ten and divide the last one by ten: a ReLU network then gives the same answer to every picture, with the same test accuracy, and another λ_max, many times as large.
 # The rate matters, too.
-# No rate η lets gradient descent stay where λ_max is above 2/η, and for small batches λ_max goes with η/B; so give the full batch a larger rate and look whether the difference remains.
+# No rate η lets gradient descent stay where λ_max is above 2/η, and among small batches λ_max falls as η/B grows; so give the full batch a larger rate and look whether the difference remains.
 # I would train both to a loss of 0.05, five seeds each, over some rates, and note λ_max, a measure that rescaling doesn't change, and above all the test accuracy itself, since it costs one line.
 # If the flatter network is also the more accurate one at equal loss, by more than the 95 % interval of the paired differences, and by the scale-free measure as well, that supports you.
 

@@ -13,7 +13,7 @@
 # %% [markdown]
 # # Homework 2 · What a batch costs
 #
-# It practises what lesson 2 teaches: to read a machine as a floor and a rate, to time an update so that the number means what it says, and to turn time per update into time that you wait.
+# This paper practises what lesson 2 teaches: to read a machine as a floor and a rate, to time an update so that the number means what it says, and to turn time per update into time that you wait.
 #
 # | Time | Points | You need |
 # |---|---|---|
@@ -141,7 +141,7 @@ class Device:
 
 # %% [markdown]
 # Write the clock.
-# It makes `warm_up` updates that don't count, then takes `repeats` readings of one update each, and returns their median in milliseconds.
+# It makes `warm_up` updates that don't count, then takes `repeats` readings of one update each, and returns their median in milliseconds: of an even number of readings, the mean of the two in the middle.
 # No reading may contain work that was ordered before it, or leave out work that it has ordered itself. (about 10 lines)
 
 
@@ -172,6 +172,7 @@ for _costs, _warm_up, _repeats, _truth in [
     ((900.0, 80.0, 20.0, 4.0, 4.0, 300.0, 4.0, 5.0), 3, 5, 4.0),  # a slow start, and one disturbance
     ((50.0, 50.0, 6.0), 2, 1, 6.0),  # a single reading has to wait for the warm-up
     ((3.0, 1.0, 2.0, 9.0), 0, 3, 2.0),
+    ((3.0, 1.0, 2.0, 9.0), 0, 4, 2.5),  # four readings have two in the middle
 ]:
     _device = Device(*_costs)
     _reading = time_update(_device.update, _device.wait, _device.clock, warm_up=_warm_up, repeats=_repeats)
@@ -249,7 +250,8 @@ for _sizes in [(6, 5, 4), (3, 8, 7, 2), (9, 2), (784, 128, 10)]:
 # Each example has a weight, and the loss of a batch is the *weighted* mean Σ wᵢ·lossᵢ / Σ wᵢ, with `F.cross_entropy` for lossᵢ.
 # The batch doesn't fit into memory, so it comes as a list of parts, each a triple (inputs, labels, weights); the parts differ in length.
 #
-# Leave the gradient of the whole batch's loss in the model's `w.grad`, passing no more than one part through the model at a time, and each part once.
+# Leave the gradient of the whole batch's loss in the model's `w.grad`.
+# Call `model(inputs)` once for each part, and be done with its backward pass before the next part goes in: only then is its graph freed, and what a graph keeps is what fills the memory.
 # What `grad` held before must not count. (about 6 lines)
 
 
@@ -283,14 +285,24 @@ _weights = torch.rand(12, generator=_generator, dtype=torch.float64) + 0.1
 _model = mlp((5, 4, 3), seed=1).double()
 _whole = (_weights * F.cross_entropy(_model(_inputs), _labels, reduction="none")).sum() / _weights.sum()
 _truth = torch.autograd.grad(_whole, list(_model.parameters()))
-_lengths = []
-_model.register_forward_hook(lambda module, given, result: _lengths.append(len(result)))
+_log = []
+
+
+def _watch(module, given, result):
+    _log.append(len(result))
+    result.register_hook(lambda gradient: _log.append("back"))
+
+
+_model.register_forward_hook(_watch)
 _cuts = [(0, 7), (7, 8), (8, 12)]
 for _ in range(2):
     accumulate(_model, [(_inputs[a:b], _labels[a:b], _weights[a:b]) for a, b in _cuts])
     for _gradient, _w in zip(_truth, _model.parameters(), strict=True):
         assert torch.allclose(_w.grad, _gradient, rtol=1e-9), "not the gradient of the weighted mean"
-assert _lengths == [7, 1, 4] * 2, "each part goes through the model once, by itself"
+assert [entry for entry in _log if entry != "back"] == [7, 1, 4] * 2, (
+    "each part goes through the model once, by itself"
+)
+assert _log == [7, "back", 1, "back", 4, "back"] * 2, "a part goes in before the last one is done with"
 ### END HIDDEN TESTS
 
 # %% [markdown]
