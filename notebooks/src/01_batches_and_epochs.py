@@ -744,9 +744,7 @@ print(f"length of G: {length:.2f}; noise at B = 1: {np.sqrt(trace):.2f}")
 # Live: `guess_floor`.
 
 # %%
-guess_floor = (
-    None  # your guess: excess loss at η = 0.01, reshuffled, 1e-5 to 0.03; None skips it
-)
+guess_floor = None  # your guess: reshuffled, at η = 0.01, 1e-5 to 0.03; None skips it
 
 # %% [markdown]
 # We run 50 copies at B = 1 side by side, long enough to forget their start, and average the excess loss at the ends of the last 200 epochs.

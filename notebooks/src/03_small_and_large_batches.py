@@ -382,7 +382,7 @@ def after(steps, metric):
 # Which batch size will have the lowest?
 
 # %%
-guess_ahead = None  # your guess: the batch size ahead after 1,000 updates, 1 to 4000
+guess_ahead = None  # your guess: the B ahead after 1,000 updates, 1 to 4000; None skips it
 
 # %%
 ten_epochs = {size: 10 * epoch[size] for size in bank_sizes}
@@ -456,7 +456,7 @@ verdict("C24", *(worse[size][0] > worse[size][1] for size in (1, 4, 16)))
 # **Predict.** If B = 16 likes η best, which rate will B = 64 like best, η, 2η or 4η? And the full batch: 250 times as much?
 
 # %%
-guess_rate = None  # your guess: the full batch's best rate after 10 epochs, such as "1/16"
+guess_rate = None  # your guess: the full batch's best rate, such as "1/16"; None skips it
 
 # %% [markdown] tags=["slide"]
 # ## Four times the batch: which learning rate?
