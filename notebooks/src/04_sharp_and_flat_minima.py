@@ -1916,7 +1916,7 @@ check("4E", largest)
 # solution("4E")
 
 # %% [markdown]
-# **Further**
+# ### Further
 #
 # 1. Change `small_batch` to 64 in the settings. Read off the right-hand figure of 4.4 what its λ_max at loss 0.05 will be, then run the page again. (one number)
 # 2. Hold your answer to 4B against the walkers: the share outside at η = 0.02 and B = 16, and at η = 0.035 with B larger by your answer, and by 1.75. (about 3 lines)
