@@ -105,7 +105,7 @@ def number(answer: Any) -> float:
 
 
 def expect(answer: Any, truth: float, mistakes: Mapping[float, str], *, rel: float = 1e-3) -> None:
-    """Raise Wrong unless the number `answer` is within `rel` of `truth`; the nearest of `mistakes` says why not.
+    """Raise Wrong unless the number `answer` is within `rel` of `truth`; one of `mistakes` as near says why.
 
     `mistakes` maps what a misconception would give to the sentence that names it.
     """
