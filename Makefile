@@ -41,23 +41,23 @@ test-class: .venv/ready-homework
 	$(BIN)/python -m pytest -s tests/classroom
 
 build: .venv/ready
-	$(BIN)/python -m course_utils.authoring.build $(NB)
-	$(BIN)/python -m course_utils.authoring.claims_table
+	$(BIN)/python -m authoring.build $(NB)
+	$(BIN)/python -m authoring.claims_table
 
 slides: .venv/ready build/slides/node_modules/ready
-	$(BIN)/python -m course_utils.authoring.slides $(NB)
+	$(BIN)/python -m authoring.slides $(NB)
 
-build/slides/node_modules/ready: course_utils/authoring/deck/package.json
+build/slides/node_modules/ready: authoring/deck/package.json
 	@command -v npm >/dev/null || { echo "Slides need npm once, for reveal.js and MathJax: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
 	@mkdir -p build/slides && cp $< build/slides
 	npm install --prefix build/slides --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
 homework: .venv/ready-homework
-	$(BIN)/python -m course_utils.authoring.homework $(PAPER)
+	$(BIN)/python -m authoring.homework $(PAPER)
 
 record: .venv/ready
-	$(BIN)/python -m course_utils.experiment $(EXP) $(ARGS)
+	$(BIN)/python -m authoring.record $(EXP) $(ARGS)
 
 bench: .venv/ready-bench .venv/ready-browser
 	$(BIN)/python -m benchmarks

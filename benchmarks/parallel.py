@@ -5,7 +5,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from course_utils.experiment import read_results, record
+from authoring.record import record
+from course_utils.results import read_results
 
 SCRIPT = Path(__file__).parents[1] / "notebooks" / "experiments" / "batch_size_digits.py"
 GRID = '{"batch_size": [16, 64, 256], "lr": [1 / 16, 1 / 4], "seed": range(6)}'

@@ -8,7 +8,7 @@ import sys
 BASE = "import torch, matplotlib.pyplot"
 PACKAGE = (
     "import course_utils.claims, course_utils.data, course_utils.models, course_utils.plotting, "
-    "course_utils.training, course_utils.widgets"
+    "course_utils.training, course_utils.explore"
 )
 CLOCK = "import time; {before}; begin = time.perf_counter(); {code}; print(time.perf_counter() - begin)"
 REPEATS = 7

@@ -7,10 +7,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from authoring.record import load
 from course_utils.claims import CLAIMS_FILE
 from course_utils.data import Split
-from course_utils.experiment import load, read_results
 from course_utils.models import mlp
+from course_utils.results import read_results
 
 NOTEBOOKS = CLAIMS_FILE.parent
 SOURCE = NOTEBOOKS / "src" / "03_small_and_large_batches.py"

@@ -3,7 +3,7 @@
 import nbformat
 import pytest
 
-from course_utils.authoring.build import NOTEBOOKS, WIDGET_VIEW, build, page_of, stale_cells
+from authoring.build import NOTEBOOKS, WIDGET_VIEW, build, page_of, stale_cells
 
 TINY = """# %% [markdown] tags=["slide"]
 # ## Only in a lecture

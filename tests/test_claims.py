@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.authoring.claims_table import TABLE_FILE, claims_table
+from authoring.claims_table import TABLE_FILE, claims_table
 from course_utils.claims import CLAIMS_FILE, LESSONS, Claim, load_claims, verdict, verdict_line
 
 NOTEBOOKS = CLAIMS_FILE.parent

@@ -10,7 +10,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from scipy import stats
 
-from course_utils.authoring.build import NOTEBOOKS
+from authoring.build import NOTEBOOKS
 from course_utils.plotting import (
     batch_axis,
     batch_color,

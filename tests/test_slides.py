@@ -6,8 +6,8 @@ import nbformat
 import pytest
 from bs4 import BeautifulSoup
 
-from course_utils.authoring.build import NOTEBOOKS, build, page_of
-from course_utils.authoring.slides import make_deck, read_slides
+from authoring.build import NOTEBOOKS, build, page_of
+from authoring.slides import make_deck, read_slides
 
 TINY = """# %% [markdown] tags=["slide"]
 # ## Is it a tiny lecture?

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from course_utils.authoring.build import NOTEBOOKS, read_source
+from authoring.build import NOTEBOOKS, read_source
 
 TEACHING = NOTEBOOKS / "teaching"
 ROWS = re.findall(

@@ -13,7 +13,7 @@ from torch import nn
 
 from course_utils import timing
 from course_utils.models import mlp
-from course_utils.widgets import draw_timing
+from lessons.lesson_2 import draw
 
 LESSON = Path(__file__).parents[1] / "notebooks" / "src" / "02_gpu_batch_timing.py"
 EXPERIMENT = LESSON.parents[1] / "experiments" / "batch_timing.py"
@@ -273,7 +273,7 @@ def test_a_gpu_is_timed_in_both_modes(graph):
 
 
 def test_the_picture_of_a_machine_puts_the_knee_where_floor_and_slope_meet():
-    fig, update = draw_timing([1, 10, 100], [0.5, 0.6, 2.0])
+    fig, update = draw.timing([1, 10, 100], [0.5, 0.6, 2.0])
     alt = update(t0=0.5, rate=80, num_examples=60_000, guess=7, measured=False)
     texts = [text.get_text() for text in fig.findobj(Text)]
     assert {"knee 40", "my guess 7", "B = 1 takes 40 times as long as B = N"} <= set(texts)
@@ -282,7 +282,7 @@ def test_the_picture_of_a_machine_puts_the_knee_where_floor_and_slope_meet():
 
 @pytest.mark.parametrize(("num_examples", "shown"), [(60_000, [1, 10, 100]), (50, [1, 10])])
 def test_the_measured_points_appear_when_asked_for_as_far_as_an_epoch_has_examples(num_examples, shown):
-    fig, update = draw_timing([1, 10, 100], [0.5, 0.6, 2.0])
+    fig, update = draw.timing([1, 10, 100], [0.5, 0.6, 2.0])
     points = [line for line in fig.findobj(Line2D) if line.get_animated() and line.get_marker() == "o"]
     update(t0=0.5, rate=80, num_examples=num_examples, guess=7, measured=False)
     assert [len(line.get_xdata()) for line in points] == [0, 0]

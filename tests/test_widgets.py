@@ -9,8 +9,9 @@ import pytest
 from ipywidgets import IntSlider, SelectionSlider
 from PIL import Image
 
+from course_utils.explore import explore
 from course_utils.plotting import batch_color
-from course_utils.widgets import draw_batches, draw_paths, explore
+from lessons.lesson_1 import draw
 
 
 def pixels(picture):
@@ -75,7 +76,7 @@ def shuffled(epoch, seed):
 
 @pytest.mark.parametrize("batch_size", [1, 3, 8, 20])
 def test_the_picture_of_batches_shows_each_example_where_its_order_puts_it(batch_size):
-    fig, update = draw_batches(shuffled)
+    fig, update = draw.batches(shuffled)
     alt = update(batch_size=batch_size, seed=0)
     cells, _, numbers = fig.axes[0].collections
     order = [i for epoch in range(6) for i in shuffled(epoch, 0)]
@@ -91,7 +92,7 @@ def test_the_picture_of_batches_shows_each_example_where_its_order_puts_it(batch
 
 
 def test_a_gap_separates_batches_and_nothing_else():
-    fig, update = draw_batches(shuffled)
+    fig, update = draw.batches(shuffled)
     update(batch_size=8, seed=0)
     left = np.array([path.vertices[0, 0] for path in fig.axes[0].collections[0].get_paths()])[:20]
     steps = np.diff(left)
@@ -100,7 +101,7 @@ def test_a_gap_separates_batches_and_nothing_else():
 
 
 def test_an_example_that_an_epoch_leaves_out_is_said_to_sit_in_none():
-    fig, update = draw_batches(lambda epoch: np.full(20, 3), num_epochs=2)
+    fig, update = draw.batches(lambda epoch: np.full(20, 3), num_epochs=2)
     assert "batch none; none of" in update(batch_size=4)
     plt.close(fig)
 
@@ -115,7 +116,7 @@ def walk(batch_size, scale=1.0):
 
 @pytest.fixture
 def paths():
-    fig, update = draw_paths(
+    fig, update = draw.paths(
         bowl,
         walk,
         minimum=(0, 0),

@@ -3,7 +3,9 @@ import numpy as np
 import pytest
 from ipywidgets import ToggleButtons
 
-from course_utils.widgets import compare_sizes, draw_fair_fight, explore
+from course_utils.explore import explore
+from lessons.lesson_3 import draw
+from lessons.lesson_3.draw import compare_sizes
 
 SIZES = [1, 16, 256, 4000]
 RUNS = np.array([[0.90, 0.95, 0.92, 0.70], [0.92, 0.96, 0.93, 0.74], [0.91, 0.94, 0.93, 0.72]])
@@ -15,7 +17,7 @@ def panel():
     rates = {"fixed": [0.25] * 4, "tuned": [0.0625, 0.25, 0.5, 1.0]}
     metrics = {"validation accuracy": RUNS, "training loss": 1 - RUNS}
     corners = {("10 epochs", r, m): (np.array(rates[r]), metrics[m]) for r in rates for m in metrics}
-    fig, update = draw_fair_fight(corners, SIZES)
+    fig, update = draw.fair_fight(corners, SIZES)
     yield fig, update
     plt.close(fig)
 

@@ -4,7 +4,8 @@ import pytest
 from ipywidgets import FloatSlider, SelectionSlider
 
 from course_utils.curvature import Line
-from course_utils.widgets import draw_line, draw_rescaling, explore
+from course_utils.explore import explore
+from lessons.lesson_4 import draw
 
 ALPHAS = np.linspace(-1, 2, 7)
 LINES = {
@@ -17,7 +18,7 @@ MEASURES = {"λ_max": [4.0, 1.0, 16.0], "Keskar": [3.0, 2.0, 1.0], "adaptive": [
 
 @pytest.fixture
 def line():
-    fig, update = draw_line(ALPHAS, LINES, ends=("B = 16", "B = 4,000"))
+    fig, update = draw.line(ALPHAS, LINES, ends=("B = 16", "B = 4,000"))
     yield fig, update
     plt.close(fig)
 
@@ -25,7 +26,7 @@ def line():
 @pytest.fixture
 def panel():
     cuts = [[2.0, 0.1, 2.0], [0.2, 0.1, 0.2], [3.0, 0.1, 3.0]]
-    fig, update = draw_rescaling(FACTORS, [-1, 0, 1], cuts, MEASURES, [[0.7, 0.3]] * 3)
+    fig, update = draw.rescaling(FACTORS, [-1, 0, 1], cuts, MEASURES, [[0.7, 0.3]] * 3)
     yield fig, update
     plt.close(fig)
 
@@ -69,7 +70,7 @@ def test_rescaling_moves_the_cut_and_the_numbers_but_not_the_prediction(panel):
 
 
 def test_a_prediction_that_does_change_is_said_to():
-    fig, update = draw_rescaling(
+    fig, update = draw.rescaling(
         [1, 2], [0, 1], [[1, 1], [1, 1]], {"λ_max": [1, 1]}, [[0.7, 0.3], [0.6, 0.4]]
     )
     assert "change by 10.00 points at most" in update(a=2)

@@ -6,7 +6,8 @@ import pytest
 from ipywidgets import FloatSlider, IntSlider, SelectionSlider
 
 from course_utils.descent import descend, double_well, ravine
-from course_utils.widgets import draw_ball, draw_momentum, explore
+from course_utils.explore import explore
+from lessons.lesson_5 import draw
 
 CALM = {"lr": 1.0, "beta": 0.5, "kappa": 20, "angle": 30}
 ROLL = {"step": 6, "lr": 0.05, "beta": 0.9, "start": -1.6}
@@ -14,14 +15,14 @@ ROLL = {"step": 6, "lr": 0.05, "beta": 0.9, "start": -1.6}
 
 @pytest.fixture
 def momentum():
-    fig, update = draw_momentum()
+    fig, update = draw.momentum()
     yield fig, update
     plt.close(fig)
 
 
 @pytest.fixture
 def ball():
-    fig, update = draw_ball(double_well(), xlim=(-2.1, 2.1), ylim=(-0.55, 1.5))
+    fig, update = draw.ball(double_well(), xlim=(-2.1, 2.1), ylim=(-0.55, 1.5))
     yield fig, update
     plt.close(fig)
 
@@ -112,7 +113,7 @@ def test_past_the_first_valley_the_last_move_wins_over_a_gradient_that_points_ba
 
 @pytest.mark.parametrize(
     ("figure", "settings"),
-    [(draw_momentum, CALM), (lambda: draw_ball(double_well(), xlim=(-2, 2), ylim=(-1, 2)), ROLL)],
+    [(draw_momentum, CALM), (lambda: draw.ball(double_well(), xlim=(-2, 2), ylim=(-1, 2)), ROLL)],
 )
 def test_every_text_has_nine_points_or_more_and_the_layout_holds_under_sliders(figure, settings):
     fig, update = figure()
@@ -131,7 +132,7 @@ def test_every_slider_of_the_explorer_changes_the_picture():
         "kappa": SelectionSlider(options=[10, 20], value=20),
         "angle": IntSlider(value=30),
     }
-    picture = explore(*draw_momentum(), **sliders).children[-1]
+    picture = explore(*draw.momentum(), **sliders).children[-1]
     for name, value in {"lr": 1.5, "beta": 0.8, "kappa": 10, "angle": 60}.items():
         before = picture.value
         sliders[name].value = value

@@ -17,7 +17,7 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 
-from course_utils.authoring.grading import RestoreCells, SafeExecute
+from authoring.grading import RestoreCells, SafeExecute
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 

@@ -4,6 +4,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -25,21 +27,6 @@
 #
 # Claims of the lecture carry a number, C01 to C72; where one is put to the test, a line in this form says how it went: `C05 holds: …`.
 # [All verdicts on one page](claims.md).
-
-# %% [markdown] tags=["slide"]
-# ## What is a batch, and why shuffle?
-#
-# - What are *batch*, *update* and *epoch*, and how many of each?
-# - How noisy is the gradient of a batch, and when does it matter?
-# - What does shuffling do for a run?
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Ask the room: in one pass over the data, how often do the weights change?
-# Write two or three answers on the board, without a comment.
-# Say what we follow: the first part of Hung-yi Lee's "Batch and Momentum", claims C01 to C09, and C19.
-# Every line that we show runs on a laptop, without a GPU; start the notebook now, it takes a quarter of a minute.
 
 # %%
 from itertools import combinations
@@ -64,7 +51,8 @@ from course_utils.plotting import (
     show,
 )
 from course_utils.training import evaluate, minibatches, train
-from course_utils.widgets import draw_batches, draw_paths, explore
+from course_utils.explore import explore
+from lessons.lesson_1 import draw
 
 # %% [markdown]
 # Everything you may want to change stands in one cell.
@@ -102,23 +90,7 @@ def gradient(w, batch):
 # Put the examples into a random order, cut the order into **batches** of B examples, and let each batch change the weights once: that is one **update**.
 # When every batch has been used, one **epoch** is over.
 
-# %% [markdown] tags=["slide"]
-# ## One update looks at one batch
-#
-# Twenty points near a line, two weights, B = 8.
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Read the loop aloud: a random order, cut into pieces, each piece changes the weights once.
-# Before you point at the output, ask how long the three batches are.
-# Let somebody find out why the last one has four examples, and promise that it will come back as a trap.
-# Fix the words: *batch* and *mini-batch* are the same (C02), each update uses one of them and not all data (C01), the *full batch* is what Lee also calls "no batch" (C06), and an *epoch* is over when all batches were used.
-#
-# What students usually get wrong: they say epoch and mean update. Here one epoch has three updates.
-# Beware of older books: "batch gradient descent" is the full batch there.
-
-# %% tags=["on-slide-code"]
+# %% shown-1
 batch_size = 8
 w = np.array([-1.0, 2.0])
 order = rng.permutation(num_examples)
@@ -126,6 +98,7 @@ for first in range(0, num_examples, batch_size):
     batch = order[first : first + batch_size]
     w = w - lr * gradient(w, batch)
     print(f"update {first // batch_size + 1} looks at {len(batch)} examples: {batch + 1}")
+
 
 # %% [markdown]
 # Twenty examples in batches of eight: two whole batches and a short one of four.
@@ -139,39 +112,8 @@ for first in range(0, num_examples, batch_size):
 #
 # **Predict.** How many updates does one epoch have at B = 20, and how many at B = 1?
 
-# %% [markdown] tags=["slide"]
-# ## Twenty examples: how many updates is an epoch?
-#
-# - A: B = 20 has 20 updates, B = 1 has one
-# - B: B = 20 has one update, B = 1 has 20
-# - C: one update each, an epoch is an epoch
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Let everybody vote with their hands.
-#
-# - A: chosen by those who take B for the number of batches. It is the number of examples *in* a batch.
-# - B: right. N/B, rounded up.
-# - C: chosen by those who mix up epoch and update. Both look at twenty examples, but they don't change the weights equally often.
 
-# %% [markdown] tags=["slide"]
-# ## One for the full batch, twenty for B = 1
-#
-# An epoch has ⌈N/B⌉ updates; a short last batch is one as well.
-#
-# Batch size: updates an epoch
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Read the printed counts: 8 does not divide 20, and makes three updates.
-# Ask for B = 3 (seven), and for 60,000 digits at B = 1,000 (sixty, C19).
-# Lee, first part: C05.
-# Say what follows from it, and why half of this course is about it: whoever compares batch sizes at equal epochs compares different numbers of updates.
-
-
-# %% tags=["on-slide"]
+# %% shown-2
 def updates_in_one_epoch(batch_size):
     return len(range(0, num_examples, batch_size))
 
@@ -179,7 +121,7 @@ def updates_in_one_epoch(batch_size):
 counts = {size: updates_in_one_epoch(size) for size in (1, 2, 4, 8, num_examples)}
 print(counts)
 
-# %% tags=["on-slide"]
+# %% c05
 verdict("C05", counts[num_examples] == 1, counts[1] == 20)
 
 # %% [markdown]
@@ -217,42 +159,11 @@ def loss(slope, intercept):
     return (error**2).mean(-1) / 2
 
 
-# %% [markdown] tags=["slide"]
-# ## One epoch each: who ends nearer the minimum?
-#
-# Same start, same twenty examples, same η = 0.1.
-#
-# - A: the full batch, with its one exact step
-# - B: B = 1, with its twenty noisy steps
-# - C: both alike, they have seen the same examples
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: chosen because its direction is the right one. It is, but it is one step of this length.
-# - B: right at this η; the loss ends 0.037 above its minimum, against 1.690.
-# - C: chosen by those who count examples. Equal examples are not equal progress.
-#
-# Ask as well: does either of the two go uphill on its way?
-
 # %% [markdown]
 # **Predict.** After one epoch, which of the two is closer to the minimum?
 # Does either of them go uphill on its way?
 
-# %% [markdown] tags=["slide"]
-# ## Twenty crooked steps got further than one
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Left: one straight step downhill. Right: twenty steps, each of which follows one example alone.
-# Lee compares the full batch with a skill in a game that is strong but takes long to cool down, and B = 1 with a weak one that is ready at once (C08).
-# He takes the picture back when it comes to hardware; that is lesson 2.
-# Ask: at which learning rate would the full batch win? Leave it open until the sliders.
-#
-# What students usually get wrong: they conclude that B = 1 is better. It is so at this η, counted by epochs, and nothing has been said about the clock.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-4 tags=["hide-input"]
 area = {"xlim": (-1.2, 2.6), "ylim": (-0.9, 2.9)}
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4), sharey=True)
 for ax, size in zip(axes, (num_examples, 1), strict=True):
@@ -273,11 +184,12 @@ show(
     f"downhill. B = 1: {num_examples} crooked steps that end much closer to the minimum.",
 )
 
-# %% tags=["on-slide"]
+# %% shown-5
 for size in (num_examples, 1):
     path = descend(size, lr, seed=1, num_epochs=1)
     above = loss(*path[-1]) - loss(*minimum)
     print(f"B = {size:2}, updates: {len(path) - 1:2}, loss above its minimum: {above:.3f}")
+
 
 # %% [markdown]
 # Same epoch, same learning rate, same twenty examples; the twenty crooked updates got further than the single straight one, at this η; with the sliders below you will find one at which they do not.
@@ -289,31 +201,8 @@ for size in (num_examples, 1):
 # An update is *uphill* if it makes the loss over all examples larger.
 # We count them over eight epochs.
 
-# %% [markdown] tags=["slide"]
-# ## Is the full batch always stable?
-#
-# The line below: batch size and share of updates that go uphill, at η = 0.1.
-#
-# Now η a little above $2/\lambda_{\max}$, with the *full* batch. The loss
-#
-# - A: falls, only more slowly
-# - B: jumps to and fro at a constant height
-# - C: grows without bound
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Read the shares first: nearly half of the updates of B = 1 go uphill, none of the full batch's do.
-# So much for noise. Then introduce λ_max, the curvature in the steepest direction, and let them do the sum: each step multiplies the distance by 1 − ηλ_max.
-#
-# - A: chosen because no noise is taken for stability.
-# - B: happens at η = 2/λ_max exactly, where the factor is −1.
-# - C: right. Beyond it the factor is below −1: the sign changes and the distance grows.
-#
-# Lee, first part: C07 and C09.
 
-
-# %% tags=["on-slide"]
+# %% shown-6
 def uphill_share(batch_size):
     """Return the fraction of updates, over 20 seeds, that made the loss over all larger."""
     paths = [descend(batch_size, lr, seed) for seed in range(20)]
@@ -332,20 +221,7 @@ print({size: f"{share:.0%}" for size, share in uphill.items()})
 #
 # **Predict.** What happens once η exceeds 2/λ_max?
 
-# %% [markdown] tags=["slide"]
-# ## Beyond a border, the full batch runs away
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Two learning rates, one on each side of the border, and forty updates.
-# Show live: the path explorer. B = 20, then B = 1, then B = 20 again with η raised to 1.0, past the border at 0.876.
-# Change the seed, and let the room say which parts of a path are luck.
-#
-# What students usually get wrong: they take "stable" for "not noisy". The full batch has no noise at all and is anything but stable there.
-# Lee, first part: C09, which holds if η is below 2/λ_max.
-
-# %% tags=["on-slide"]
+# %% shown-7
 largest = np.linalg.eigvalsh(hessian)[-1]
 print(
     f"λ_max = {largest:.3f}: full-batch steps should be stable up to η = {2 / largest:.3f}"
@@ -358,7 +234,7 @@ for factor in (1.9, 2.1):
         f"η = {factor}/λ_max: loss {loss(*start):.2f} at the start, {end[factor]:.2f} after 40 updates"
     )
 
-# %% tags=["on-slide"]
+# %% shown-8
 verdict(
     "C09",
     uphill[num_examples] == 0,
@@ -376,7 +252,7 @@ verdict(
 
 # %% tags=["hide-input"]
 def paths_figure():
-    return draw_paths(
+    return draw.paths(
         loss,
         descend,
         minimum=minimum,
@@ -432,29 +308,12 @@ schemes = ["fixed order", "shuffled once", "reshuffled every epoch", "with repla
 #
 # Below, a row is an epoch, a block is a batch, and a number is an example; example 1 is outlined, so that you can follow it from batch to batch.
 
-# %% [markdown] tags=["slide"]
-# ## Four ways to feed twenty examples
-#
-# Fixed order · shuffled once · **reshuffled every epoch** (below) · with replacement
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# A row is an epoch, a block is a batch, a number is an example; example 1 is outlined.
-# Ask: under which of the four does an epoch leave some examples out and use others twice? Only with replacement.
-# Ask: in which of them does example 1 always meet the same three others? In a fixed order, and shuffled once.
-# Show live: the menu below the figure; go through the four and follow the outline.
-# In PyTorch, `DataLoader(shuffle=True)` is the third.
-# Lee, first part: C03 and C04.
-#
-# What students usually get wrong: they believe that shuffling once is what the loader does.
-
-# %% tags=["hide-input", "on-slide"]
-fig, update = draw_batches(epoch_order, num_examples=num_examples)
+# %% shown-9 tags=["hide-input"]
+fig, update = draw.batches(epoch_order, num_examples=num_examples)
 show(fig, alt=update(batch_size=4, scheme="reshuffled every epoch", seed=0))
 
 # %%
-fig, update = draw_batches(epoch_order, num_examples=num_examples)
+fig, update = draw.batches(epoch_order, num_examples=num_examples)
 _ = explore(
     fig,
     update,
@@ -469,26 +328,12 @@ _ = explore(
 # The claim says that an epoch is over when every batch has been seen once, so that every example was used.
 # We count instead of believing.
 
-# %% [markdown] tags=["slide"]
-# ## Who is used, and who sits together?
-#
-# Note:
-# 6 min · plans 90
-#
-# First block: different examples in three epochs. Second block: the batch that holds example 1.
-# With replacement, an epoch is only a name for N draws: about 1/e of the examples, seven of twenty, are left out.
-# Let the room find 1/e: the chance to be missed by one draw is 1 − 1/N, by N draws its N-th power.
-# Then the second block: only reshuffling changes the company that an example keeps.
-# Ask whether that matters. For the first few updates hardly; near the minimum and on sorted data it does.
-# Exercise 1D asks for a loader with replacement.
-# Lee, first part: C03 and C04.
-
-# %% tags=["on-slide"]
+# %% shown-10
 for scheme in schemes:
     different = [len(set(epoch_order(scheme, epoch).tolist())) for epoch in range(3)]
     print(f"{scheme:24} different examples used in epochs 1, 2, 3: {different}")
 
-# %% tags=["on-slide"]
+# %% c03
 complete = all(
     sorted(epoch_order(s, epoch)) == list(everything)
     for s in schemes[:3]
@@ -503,7 +348,7 @@ verdict("C03", complete, min(drawn) < num_examples)
 # What reshuffling changes is the company an example keeps.
 
 
-# %% tags=["on-slide"]
+# %% shown-12
 def batch_with_example_1(scheme, epoch, batch_size=4):
     order = epoch_order(scheme, epoch).tolist()
     first = order.index(0) // batch_size * batch_size
@@ -513,7 +358,7 @@ def batch_with_example_1(scheme, epoch, batch_size=4):
 for scheme in schemes[:3]:
     print(f"{scheme:24}", *(batch_with_example_1(scheme, epoch) for epoch in range(3)))
 
-# %% tags=["on-slide"]
+# %% shown-13
 loader = torch.utils.data.DataLoader(range(num_examples), batch_size=4, shuffle=True)
 loader_epochs = [{frozenset(batch.tolist()) for batch in loader} for _ in range(2)]
 verdict(
@@ -544,24 +389,7 @@ verdict(
 #
 # With twenty examples there is no need to sample: there are only so many batches, and we can go through *all* of them.
 
-# %% [markdown] tags=["slide"]
-# ## The gradient of a batch is right on average
-#
-# $$\mathbb{E}\,g_B = G, \qquad \operatorname{Cov} g_B = \frac{\Sigma}{B}\cdot\frac{N-B}{N-1}$$
-#
-# Twenty examples: we go through *all* batches.
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Say the letters: gᵢ is the gradient of example i, G the mean of all, Σ their covariance, g_B the mean of a batch.
-# The first factor is familiar. Ask what the second does at B = N: it is 0, the full batch is never wrong.
-# The table is no approximation: mean and covariance over all 190 pairs, over all 1,140 triples, agree to within 10⁻¹².
-#
-# What students usually get wrong: that two batches of one epoch are independent. What the first has used, the second lacks.
-# Lee, first part: C07.
-
-# %% tags=["on-slide"]
+# %% shown-14
 w = start
 per_example = np.array([gradient(w, [i]) for i in range(num_examples)])  # (N, 2)
 G = per_example.mean(0)
@@ -584,25 +412,6 @@ for size in (1, 2, 3, num_examples - 1, num_examples):
 # **Predict.** Now a real network with 12,730 weights, at its random start, on 1,000 digits.
 # To halve the noise of its batch gradient, by how much must the batch grow?
 # The gradient of a single digit lies about 9 away from G, and G itself is 1.3 long: at which batch size is the noise as long as G?
-
-# %% [markdown] tags=["slide"]
-# ## Half the noise: how much larger a batch?
-#
-# A network with 12,730 weights, 1,000 digits. Noise: the distance of $g_B$ from $G$.
-#
-# - A: twice as large
-# - B: four times
-# - C: sixteen times
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: chosen because Σ is divided by B. That is the variance; a distance is its root.
-# - B: right, as long as the batch is far below all 1,000 digits.
-# - C: four squared; this would leave a quarter of the noise.
-#
-# Then the second question, for the figure: single digits lie about 9 from G, and G is 1.3 long. At which batch size is the noise as long as G?
-# Live: put the room's guess into `guess_batch` and draw the figure.
 
 # %%
 guess_batch = None  # your guess: that batch size, 1 to 1000; None skips it
@@ -639,21 +448,7 @@ for size in batch_sizes:
     shares.scatter_(1, picks, 1 / size)
     measured.append((shares @ grads - G).square().sum(1).mean().sqrt().item())
 
-# %% [markdown] tags=["slide"]
-# ## Four times the batch, half the noise
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# The same law for 12,730 weights as for two; the dots are 300 batches each, and the line is the formula, not a fit.
-# Point at the crossing: below a batch of about 43 the noise is longer than the gradient itself, and it trains nevertheless.
-# A batch of 64 costs 64 times the work of a single example, and is 8 times as accurate.
-# Whether that is a good bargain is the question of lesson 3.
-# Ask why the line bends down on the right: a batch that holds nearly everything can hardly be wrong.
-#
-# What students usually get wrong: they read 7 for 43, since 9 / 1.3 is 7; noise falls with the root of B. Exercise 1C.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-15 tags=["hide-input"]
 curve = np.concatenate([np.geomspace(1, 900, 100), np.linspace(900, 999.9, 100)])
 fig, ax = plt.subplots()
 ax.plot(curve, np.sqrt(trace / curve), color="#888888", linestyle="--")
@@ -719,30 +514,6 @@ print(f"length of G: {length:.2f}; noise at B = 1: {np.sqrt(trace):.2f}")
 # **Predict.** Halve η: by how much does the floor fall when you draw with replacement, and when you reshuffle?
 # At η = 0.01 and with replacement, B = 1 ends 0.00066 above the minimum: where does it end if it reshuffles every epoch?
 
-# %% [markdown] tags=["slide"]
-# ## A constant rate stops short of the minimum
-#
-# $$\text{excess loss} \approx \frac{\eta\,\operatorname{tr}\Sigma}{4B}$$
-#
-# For small η, drawn with replacement. Halve η, *reshuffle* every epoch: the floor falls
-#
-# - A: to a half
-# - B: to a quarter
-# - C: to an eighth
-#
-# Note:
-# 6 min · plans 90
-#
-# Derive it on the board: each step adds covariance η²Σ/B to the weights, and curvature H takes away a share 2ηH of what is there.
-# Where the two balance, tr(HC) = η·tr(Σ)/(2B), and the excess loss is half of that.
-# Ask what a small η changes: the floor is lower, and the way there is longer.
-#
-# - A: right with replacement, where the floor goes like η.
-# - B: right for data shuffled once, where it goes like η².
-# - C: right; reshuffled it goes like η³, at the ends of epochs.
-#
-# Live: `guess_floor`.
-
 # %%
 guess_floor = None  # your guess: reshuffled, at η = 0.01, 1e-5 to 0.03; None skips it
 
@@ -782,20 +553,7 @@ floors = {
 at_minimum = np.array([gradient(minimum, [i]) for i in range(num_examples)])
 trace_at_minimum = (at_minimum**2).sum() / num_examples  # G = 0 there
 
-# %% [markdown] tags=["slide"]
-# ## Reshuffling lowers the floor, if η is small
-#
-# Note:
-# 6 min · plans 90
-#
-# B = 1, fifty copies, excess loss at the ends of the last 200 epochs.
-# Read the slopes: one for replacement, along the formula's dashed line; two for shuffled once; three for reshuffled.
-# Why: by the end of a shuffled epoch each example came exactly once, and the weights hardly moved meanwhile, so that the errors nearly cancel.
-# In the middle of an epoch the gain is smaller. At η = 0.2 it is gone.
-#
-# What students usually get wrong: they take the formula for the floor of their shuffled training. It is that of sampling with replacement.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-16 tags=["hide-input"]
 scheme_styles = {
     "with replacement": {"color": "C0", "marker": "o"},
     "shuffled once": {"color": "C4", "marker": "^"},
@@ -831,21 +589,8 @@ show(
     + said,
 )
 
-# %% [markdown] tags=["slide"]
-# ## No disagreement, no floor
-#
-# Note:
-# 6 min · plans 90
-#
-# First block: how the floor falls, and how far it is from the formula.
-# Second block: the formula has B in it, and holds at B = 1, 4 and 10 to within a tenth or so at η = 0.05.
-# Last line: put all points exactly on one line. Every gᵢ vanishes at the minimum, and a constant learning rate converges.
-# Ask: which of the two is a large network that fits every training example? The second, as far as its training loss is concerned.
-# So "B = 1 is noisy" (C07) is true on the way, always; near the minimum only where examples disagree.
-# Exercise 1E finds the floor for every η, and what happens to it at 2/h.
 
-
-# %% tags=["on-slide"]
+# %% shown-17
 def mean_floor(scheme, rate):
     return floors[scheme][:, learning_rates.index(rate)].mean()
 
@@ -865,7 +610,7 @@ for rate in (0.02, 0.2):
 # The formula has B in it, so we try other B.
 # And it has Σ at the minimum in it: put all points exactly on one line, and every gᵢ vanishes there.
 
-# %% tags=["on-slide"]
+# %% shown-18
 for size in (1, 4, 10):
     ratio = floor("with replacement", 0.05, size).mean() / (
         0.05 * trace_at_minimum / (4 * size)
@@ -875,7 +620,7 @@ clean_targets = features @ [1.0, 0.5]
 fitted = floor("with replacement", 0.1, targets=clean_targets).mean()
 print("points exactly on a line: floor below 1e-20:", fitted < 1e-20)
 
-# %% tags=["on-slide"]
+# %% shown-19
 noisy_floor = mean_floor("with replacement", 0.1)
 verdict(
     "C07", uphill[1] > 0.2, uphill[num_examples] == 0, noisy_floor > 1e-3, fitted < 1e-20
@@ -897,28 +642,14 @@ verdict(
 #
 # **Predict.** 60,000 digits: how many updates an epoch at B = 1, at B = 1,000, and at B = 256 with and without the last batch?
 
-# %% [markdown] tags=["slide"]
-# ## 60,000 digits, counted
-#
-# Trap 1: with `drop_last=True` and B > N there is no batch at all, and no error.
-#
-# Note:
-# 4 min · plans 90
-#
-# Ask for the numbers before you show them: B = 1, B = 1,000, and B = 256 with and without the last batch.
-# Lee's own example is here: 60,000 updates against 60 (C19).
-# Then trap 1, live: `drop_last=True` with a batch larger than the data. Five epochs, no error, no update, nothing trained.
-# Ask who would notice, and how. One line that prints the number of updates would do.
-# Exercise 1A counts ten epochs at B = 128.
-
-# %% tags=["on-slide"]
+# %% shown-20
 generator = torch.Generator().manual_seed(0)
 for size in (1, 256, 1000, 60_000):
     updates = len(minibatches(60_000, size, generator=generator))
     whole = len(minibatches(60_000, size, generator=generator, drop_last=True))
     print(f"B = {size:6,}: {updates:6,} updates an epoch, {whole:6,} with drop_last")
 
-# %% tags=["on-slide"]
+# %% shown-21
 verdict(
     "C19",
     len(minibatches(60_000, 1, generator=generator)) == 60_000,
@@ -944,28 +675,14 @@ try:
 except ValueError as error:
     print(error)
 
+
 # %% [markdown]
 # **Trap 2: the short batch counts double.**
 # Twenty examples in batches of eight: an example in the short batch of four has the weight 1/4 in its update, the others 1/8.
 # Who sits there?
 
-# %% [markdown] tags=["slide"]
-# ## Two traps: the short batch, the mean of means
-#
-# Twenty examples in batches of 8, 8 and 4: the weight of an example in an epoch, and the mean loss in three ways.
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# First block: the weight of an example in an epoch's updates. In the short batch it is 1/4, in the others 1/8.
-# In a fixed order it is always the same four that count double; with reshuffling it is another four every epoch, and in the long run nobody is favoured.
-# Second block: the mean of the batch means is not the mean over the examples. Ask by what to weight it: by the lengths of the batches.
-# Exercise 1B mends the short batch with its learning rate.
-#
-# What students usually get wrong: "always double". It depends on how short the batch is.
 
-
-# %% tags=["on-slide"]
+# %% shown-22
 def weight_an_epoch(scheme, batch_size=8, num_epochs=1000):
     """Return the weight (N,) that each example gets in an epoch, mean over epochs."""
     weight = np.zeros(num_examples)
@@ -987,13 +704,14 @@ for scheme in ("fixed order", "reshuffled every epoch"):
 # **Trap 3: the mean of batch means is not the mean.**
 # The same thing happens when a loss is averaged over batches for the record.
 
-# %% tags=["on-slide"]
+# %% shown-23
 example_losses = (features @ start - targets) ** 2 / 2
 parts = np.split(example_losses, range(8, num_examples, 8))
 means, lengths = [part.mean() for part in parts], [len(part) for part in parts]
 print(f"mean over examples                 {example_losses.mean():.4f}")
 print(f"mean of the batch means            {np.mean(means):.4f}")
 print(f"batch means weighted by their size {np.average(means, weights=lengths):.4f}")
+
 
 # %% [markdown]
 # `evaluate` in this course weights by example, so the number it gives does not depend on the batch size it was computed with.
@@ -1003,19 +721,8 @@ print(f"batch means weighted by their size {np.average(means, weights=lengths):.
 # Everything is in place: the same loop, with a network in place of the line, and PyTorch's `backward` in place of our gradient.
 # These are all the lines that change the weights.
 
-# %% [markdown] tags=["slide"]
-# ## All the lines that change the weights
-#
-# Note:
-# 5 min · plans 90
-#
-# The loop of the first slides, with a network in place of the line and `backward` in place of our gradient.
-# Let somebody find the line that is the update, and the one that would break it if it were missing (`zero_grad`: gradients would add up over batches).
-# 4,000 digits, a hidden layer of 128 units, two epochs at B = 20: let the room guess the share of new digits that it reads correctly.
-# From here on `train(…)` stands for this loop; the lesson shows that both end with the same weights, to the last bit.
 
-
-# %% tags=["on-slide-code"]
+# %% train-by-hand
 def train_by_hand(model, train_set, batch_size, lr, num_epochs, generator):
     for _ in range(num_epochs):
         for batch in minibatches(len(train_set), batch_size, generator=generator):
@@ -1030,7 +737,7 @@ def train_by_hand(model, train_set, batch_size, lr, num_epochs, generator):
 # %% [markdown]
 # **Predict.** 4,000 digits, a network with one hidden layer of 128 units, two epochs at B = 20: which share of new digits will it read correctly?
 
-# %% tags=["nbval-ignore-output", "on-slide"]
+# %% shown-25 tags=["nbval-ignore-output"]
 model = mlp((784, 128, 10), seed=0).to(device)
 loss_before, accuracy_before = evaluate(model, valid_set)
 generator = torch.Generator().manual_seed(0)
@@ -1070,26 +777,6 @@ for epoch, value in zip(history.epochs, history.valid_accuracy, strict=True):
 # We train with B = 20 on digits sorted by class, and in the three shuffled ways of section 1.3, three epochs each.
 #
 # **Predict.** Guess the validation accuracy without shuffling.
-
-# %% [markdown] tags=["slide"]
-# ## Digits sorted by class: what is learnt?
-#
-# First all zeros, then all ones, … B = 20, three epochs.
-# Shuffled, the network reads over 90 % of new digits correctly. Sorted, it reads
-#
-# - A: about as many
-# - B: about half of them
-# - C: about one in five
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: chosen because it has seen the same examples equally often.
-# - B: chosen as a compromise; the first classes forgotten, the later ones kept.
-# - C: right, 20 % after three epochs, and one in ten after the first.
-#
-# Ask those who chose C what it answers when it is wrong.
-# Live: put the room's guess into `guess_sorted`.
 
 # %%
 guess_sorted = None  # your guess: sorted, after three epochs, in %, 0 to 100; None skips it
@@ -1136,23 +823,7 @@ runs = {
     for scheme in digit_schemes
 }
 
-# %% [markdown] tags=["slide"]
-# ## It has learnt the last thing it was told
-#
-# After one epoch of sorted digits it answers “nine” to every digit.
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# In sorted order the last batches of an epoch hold nothing but nines.
-# After one such epoch the network says "nine" to every digit, and one digit in ten is a nine.
-# The three shuffled ways lie on top of each other: with five seeds and 500 validation digits they cannot be told apart.
-# So: shuffle, always. Whether once or every epoch doesn't show here; it shows near the minimum, at small η.
-# Lee, first part: C04.
-#
-# What students usually get wrong: they blame the model or the learning rate. The model is the same in all four curves.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-26 tags=["hide-input"]
 fig, ax = plt.subplots()
 for scheme in digit_schemes:
     plot_band(ax, np.arange(4), 100 * runs[scheme], label=scheme, **scheme_styles[scheme])
@@ -1194,24 +865,6 @@ print(f"answers that say nine: {answered:.0%}; digits that are nines: {really:.0
 # It has learnt the last thing it was told.
 # The three ways that mix the classes cannot be told apart with these seeds and 500 validation digits.
 # Shuffle, always; whether once or every epoch did not show here, and section 1.4 says where it does.
-
-# %% [markdown] tags=["slide"]
-# ## To take home
-#
-# - An epoch has ⌈N/B⌉ updates. Count them before you compare.
-# - Four times the batch, half the noise; the full batch is stable only below $\eta = 2/\lambda_{\max}$.
-# - Shuffle, and look at what your loader does with the last batch.
-#
-# **To discuss:** you only *evaluate*, in batches of 100, unshuffled. Does any of this matter?
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Go back to the answers on the board from the first slide.
-# The discussion: nothing changes the weights, so neither noise nor order matters.
-# The short batch does: whoever averages the batches' accuracies weights its examples too much (trap 3).
-# `evaluate` in this course weights by example, so that its number doesn't depend on the batch size.
-# For next time: a full batch takes one update an epoch. Does that update take twenty times as long? Lesson 2.
 
 # %% [markdown]
 # ## Summary

@@ -4,25 +4,13 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
-
-# %% [markdown] tags=["slide"]
-# ## How long does a batch take?
-#
-# - How is an update timed so that the number means what it says?
-# - Which two numbers describe a machine?
-# - From which batch size on does a larger batch save no time?
-#
-# Note:
-# 1 min · plans 50, 90
-#
-# After lesson 1: everybody knows batch, update and epoch.
-# The part of the lectures: Lee's second part, why anybody would want a large batch at all.
-# All recorded numbers are from one thread of a processor; a GPU is still to be recorded, and the last slides say so.
 
 # %% [markdown]
 # # 2 · How long does a batch take?
@@ -40,22 +28,6 @@
 # In the lecture, the time per update is the same for B = 1 and B = 1,000, thanks to parallel computing: a GPU works on many examples at once.
 # Whoever repeats that on a laptop's processor finds that it grows with B.
 # Both are right, and at the end you know why.
-
-# %% [markdown] tags=["slide"]
-# ## The lecture and my laptop contradict each other
-#
-# - Lee, on a GPU: B = 1 and B = 1,000 take the same time for an update.
-# - A laptop's processor: the time grows with B.
-#
-# Both have measured correctly. How can that be?
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Ask the room for explanations, and write two or three of them down: parallel computing, a slow laptop, a wrong clock.
-# All three come up again.
-# What students usually get wrong: they take "the same time" for a property of batches; it is a property of a machine.
-# Lee, second part: C12 is the flat curve, C10 the careful form ("does not necessarily take longer").
 
 # %%
 from collections import Counter
@@ -77,7 +49,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
-from course_utils.experiment import read_results
+from course_utils.results import read_results
 from course_utils.models import mlp
 from course_utils.plotting import (
     batch_axis,
@@ -95,7 +67,8 @@ from course_utils.timing import (
     time_updates,
 )
 from course_utils.training import evaluate, minibatches
-from course_utils.widgets import draw_timing, explore
+from course_utils.explore import explore
+from lessons.lesson_2 import draw
 
 # %%
 device = "cuda" if torch.cuda.is_available() else "cpu"  # or "mps"
@@ -141,21 +114,11 @@ def update_with(batch_size):
     )
 
 
-# %% [markdown] tags=["slide"]
-# ## The obvious way to time an update
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Ask, before anything is said: what can go wrong with these lines?
-# Collect: the first call counts, something else runs inside the clock, on a GPU nobody waits.
-# All three stand in published notebooks; this function allows each of them.
-
 # %% [markdown]
 # The obvious way to time it: read the clock, make five updates, read the clock again.
 
 
-# %% tags=["on-slide-code"]
+# %% wrong-way
 def wrong_way(update, repeats=5):
     start = clock()
     for _ in range(repeats):
@@ -206,18 +169,6 @@ def nobody_waits(update):
     return update if device == "cuda" else lambda: queue.submit(update)
 
 
-# %% [markdown] tags=["slide"]
-# ## The right way: warm up, wait, repeat, median
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Line by line: it warms up before it counts, waits before *each* look at the clock, repeats, takes the median.
-# Ask why the median: a stray disturbance moves a mean, and leaves a median alone.
-# Ask why there are two waits: the first keeps earlier orders out of the reading, the second keeps its own orders in.
-# Usual mistake: a single wait before the start.
-# The clock is then read while the device is still at work.
-
 # %% [markdown]
 # The right way takes four more lines.
 # It warms up before it counts, waits for the device before each look at the clock, repeats, and takes the median, which a stray disturbance does not move.
@@ -228,7 +179,7 @@ synchronise = getattr(
 ).synchronize  # waits for a GPU; on a CPU there is nothing to wait for
 
 
-# %% tags=["on-slide-code"]
+# %% time-by-hand
 def time_by_hand(update, warm_up=3, repeats=5):
     for _ in range(warm_up):
         update()
@@ -241,27 +192,6 @@ def time_by_hand(update, warm_up=3, repeats=5):
         readings.append(1000 * (clock() - start))
     return np.median(readings)  # milliseconds per update
 
-
-# %% [markdown] tags=["slide"]
-# ## Which mistake makes all batches look equally fast?
-#
-# We time B = 1 to 10,000 on one machine, with four clocks.
-#
-# - A: the loader runs inside the clock (3 ms for a disk)
-# - B: the first call is counted (0.2 s to start up)
-# - C: nobody waits for the device
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Vote, then let neighbours argue for a minute, then vote again.
-#
-# - A. Tempting, because the disk takes the same time for every batch. It makes small batches look alike, and equally *slow*; as soon as the update itself takes longer than 3 ms the curve rises with the right one.
-# - B. Tempting, because 0.2 s is the largest error of the three. It comes once, so it spoils a single point, the first that is measured.
-# - C. Right. Dropping an order into a queue takes the same time whatever the order says.
-#
-# Where there is no GPU, the lesson plays one: a thread that works off real updates in the background.
-# Say so, the mistakes are planted.
 
 # %% [markdown]
 # **Predict.** Four curves of time per update against batch size, from 1 to 10,000.
@@ -288,22 +218,7 @@ for name, fault in faults.items():
         queue.submit(int).result()  # let the stand-in finish before the next size
 seen["the right way"] = [time_by_hand(update_with(size)) for size in few_sizes]
 
-# %% [markdown] tags=["slide"]
-# ## A flat curve is worth nothing before you know its clock
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Go through the curves in the order of the vote.
-# Ask at each: how would you notice, without knowing the truth?
-# Where nobody waits, 10,000 examples take as long as one, and faster than arithmetic allows.
-# With the loader inside, the floor is milliseconds.
-# With the first call counted, B = 1 is slower than B = 10.
-# Two of the three draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
-# Show live: section 2.1, exchange `wrong_way` for `time_by_hand` in the loop.
-# Whoever is quick does exercise 2E: a stopwatch for a clock that ticks every 10 ms.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-3 tags=["hide-input"]
 ink = {
     "C1": "#A84300",
     "C2": "#00694C",
@@ -387,27 +302,9 @@ curve = time_updates(
 )
 
 
-# %% [markdown] tags=["slide"]
-# ## A machine in two numbers: a floor and a rate
-#
-# $$t(B) = \max\left(t_0, \frac{B}{r}\right) \qquad \text{knee: } B^* = t_0\, r$$
-#
-# Note:
-# 5 min · plans 50, 90
-#
-# The picture is a model, nothing is measured yet: t₀ = 0.2 ms and 10,000 examples per ms, what the lecture's GPU might be.
-# Its knee is at 2,000, and the dashed line is the guess 1,000.
-# Ask: which of the two numbers moves the flat part, which the slope?
-# Ask: an epoch has N/B updates; what does it do left of the knee, what right of it?
-# Left it falls like 1/B, right it takes N/r.
-# So an epoch at B = 1 takes B* times as long as an epoch of large batches, and no batch size saves more than that.
-# Show live: the sliders of section 2.2; let the room set "my guess"; leave the box that shows the measurement unticked until the vote on the next slide is taken.
-# Usual mistake: to think that a faster machine (larger r) makes small batches faster; it moves the knee.
-
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-4 tags=["hide-input"]
 def timing_figure():
-    return draw_timing(curve["batch_size"], curve["update_ms"])
+    return draw.timing(curve["batch_size"], curve["update_ms"])
 
 
 fig, update = timing_figure()
@@ -468,22 +365,6 @@ def recorded(**choice):
 one_thread = recorded(machine=ours, network="784-128-10", threads=1)
 two_threads = recorded(machine=ours, network="784-128-10", threads=2)
 
-# %% [markdown] tags=["slide"]
-# ## From B = 1 to B = 1,000, on one thread
-#
-# - A: an update takes 1,000 times as long, an epoch the same
-# - B: an update 25 times as long, an epoch a fortieth
-# - C: an update the same, an epoch a thousandth
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# First ask why the two factors belong together: an epoch has a thousandth of the updates, so their product is 1,000 in all three.
-#
-# - A. As if examples were computed one after another; right beyond the knee, where the processor is busy. From 1 to 1,000 it would mean a knee at 1.
-# - B. Measured: some tens of examples are nearly free, from there on it is proportional.
-# - C. What Lee's figure shows for a GPU (C12, C20); here it would mean a knee beyond 1,000.
-
 # %% [markdown]
 # **Predict.** From B = 1 to B = 1,000, by which factor does the time per update grow on one thread, and by which factor does the time per epoch fall?
 # (Their product is known beforehand. Why?)
@@ -492,19 +373,7 @@ two_threads = recorded(machine=ours, network="784-128-10", threads=2)
 guess_epoch = None  # your guess: s per epoch at B = 1,000 (14 at B = 1); None skips it
 
 
-# %% [markdown] tags=["slide"]
-# ## Left of the bend Lee is right, right of it the laptop
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Both charts of the lecture, on a processor: bands hold all five recorded runs, the dashed line was measured when the page was made.
-# Let somebody point at the bend in the left chart, and somebody else at the same place in the right one.
-# A second thread lowers the slope and leaves the floor, so the bend moves to the right; a GPU is the extreme of the same thing.
-# Usual mistake: the two charts are mixed up. "Larger batches are slower" is about the update, "larger batches are faster" about the epoch, and both are true at once (C18, C21).
-
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-5 tags=["hide-input"]
 def plot_time(axes, sizes, milliseconds, low, high, color, **line):
     for ax, factor in zip(axes, (1, np.ceil(num_examples / sizes) / 1000), strict=True):
         ax.plot(sizes, factor * milliseconds, color=color, **line)
@@ -540,18 +409,7 @@ show(
     + said,
 )
 
-# %% [markdown] tags=["slide"]
-# ## Update and epoch move in opposite directions
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Read the first line: ten times the batch for 1.3 times the time.
-# Read the last: from 1,000 to 60,000 the epoch gains nothing any more.
-# Read both verdicts aloud; the conditions are what the lecture leaves out.
-# Three more of Lee's sentences hold in section 2.3: 1,000 examples do not take 1,000 times as long (C13), smaller batches take longer for an epoch (C18), 60,000 updates against 60 make a large difference (C20).
-
-# %% tags=["on-slide"]
+# %% shown-6
 t = one_thread.median()  # milliseconds per update, by batch size
 epoch = np.ceil(num_examples / t.index) * t / 1000  # seconds
 print(f"B = 1 → 10:     update × {t[10] / t[1]:6.2f}, epoch ÷ {epoch[1] / epoch[10]:6.2f}")
@@ -562,7 +420,7 @@ print(
     f"B = 1,000 → 60,000: update × {t[60_000] / t[1000]:.2f}, epoch ÷ {epoch[1000] / epoch[60_000]:.2f}"
 )
 
-# %% tags=["on-slide"]
+# %% c10
 verdict("C10", t[10] < 3 * t[1], t[1000] > 5 * t[1])
 
 # %%
@@ -574,7 +432,7 @@ verdict("C18", epoch[1] > 3 * epoch[10], 1 / 3 < epoch[1000] / epoch[60_000] < 3
 # %%
 verdict("C20", 60_000 * t[1] > 5 * 60 * t[1000])
 
-# %% tags=["on-slide"]
+# %% c21
 verdict("C21", t[1000] > 5 * t[1], epoch[1] > 5 * epoch[1000])
 
 # %% [markdown]
@@ -604,22 +462,7 @@ print(f"two threads, form max: rate {double.rate:.0f} examples/ms, knee {double.
 knees = [fit_knee(sizes, run[sizes]).knee for _, run in one_thread.iterrows()]
 print(f"knee of each of the five runs, form max: {min(knees):.0f} to {max(knees):.0f}")
 
-# %% [markdown] tags=["slide"]
-# ## The knee of one thread is at some tens of examples
-#
-# Two forms, one answer:
-# a hard corner finds B* = 40 (30 to 58), a soft one 45 (42 to 48).
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# The points round the corner as the soft form t₀ + B/r does; the hard form is easier to say aloud.
-# Ask: how exactly does one need a knee? Within a factor.
-# In brackets: the 95 % interval, all knees that an F test at 5 % does not tell from the best one.
-# Two threads: the rate goes from 145 to 251 examples per ms, the knee from 40 to 80.
-# That is the whole contradiction: the lecture's GPU has its knee beyond 1,000.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-9 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 4.4))
 grid = np.geomspace(1, 1000, 200)
 ax.axvspan(hard.low, hard.high, color="C0", alpha=0.12, lw=0)
@@ -691,25 +534,6 @@ print(f"{calls.total()} operations: {dict(calls)}")
 # %%
 print("as many at B = 1,000:", calls_of(update_with(1000)) == calls)
 
-# %% [markdown] tags=["slide"]
-# ## How many operations does PyTorch make in one update?
-#
-# 784-128-10: at B = 1, and at B = 1,000?
-#
-# - A: 4, for forward, loss, backward and step; as many at B = 1,000
-# - B: about 40; as many at B = 1,000
-# - C: about 40; about 40,000 at B = 1,000
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A. These are the lines of Python; each of them makes many calls.
-# - B. Right: 42, counted by a dispatch mode, and exactly as many at B = 1,000.
-# - C. That would be a loop over the examples; a batch is one tensor, and an operation takes all of it.
-#
-# Then ask: an update on a single picture is some 400,000 multiplications and additions, which take a processor some microseconds; the floor is 0.2 to 0.3 ms.
-# Where is the rest?
-
 # %% [markdown]
 # Forty-odd calls, each of which Python, the autograd engine and the dispatcher have to prepare, whether it then works on one picture or on a thousand.
 # On a GPU each call that computes is also a *kernel launch*, an order that takes some microseconds to reach the device.
@@ -779,24 +603,7 @@ floors = {
     for name, make in variants.items()
 }
 
-# %% [markdown] tags=["slide"]
-# ## What is the floor made of?
-#
-# The same calls without arithmetic stay flat, somewhat lower.
-# The same arithmetic with half the calls starts far below.
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Two experiments, one for each direction of the argument: calls without work, work with fewer calls.
-# The update by hand is the chain rule in eight lines without autograd: 21 operations in place of 42, the same weights.
-# Ask: where do the curves meet, and why there? On the slope arithmetic decides, and it is the same for both.
-# Consequence: the floor is no law of nature, it is the price of a general and convenient library.
-# On a GPU each call is a kernel launch as well; a CUDA graph replays all of them in one launch (section 2.4).
-# Lee's reason for C12, parallel computing, is right and incomplete: for small layers the floor is Python and the launch of each call.
-# Exercise 2D lowers the floor by changing a single line.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-10 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 4.4))
 looks = (("black", "o", 2, 10), ("C1", "^", 200, -24), ("C2", "s", 5, -16))
 for (name, times), (color, marker, size, height) in zip(floors.items(), looks, strict=True):
@@ -880,21 +687,7 @@ def limits(network):
     return flops / best["peak_gflops"] / 1e6, 7 * 4 * P / best["peak_gbytes"] / 1e6
 
 
-# %% [markdown] tags=["slide"]
-# ## The slope is arithmetic: there is little left to gain
-#
-# Note:
-# 5 min · plans 90
-#
-# A roofline: no update is faster than its operations at the best speed, nor than its bytes at the bandwidth.
-# Both limits are measured, with a product of two large matrices and with a copy.
-# First ask for the operations an example: everybody has met 6·P.
-# The counter says 4.02 P for the small network and 5.44 P for the large one, because the pixels need no gradient (exercise 2C).
-# At B = 60,000 the small network runs at 73 % of the measured peak, at B = 1,000 the large one at 95 %: no trick in Python makes this much faster.
-# The floor has a second part, moving the weights: 43 % of it for the small network, 62 % for the large one.
-# Usual mistake: "a large network is slow, so its knee is small". Floor and slope rise together: knees of 40 and 28.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-11 tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4), sharey=True)
 for ax, network in zip(axes, networks, strict=True):
     per_example, per_update = limits(network)
@@ -988,20 +781,7 @@ for network in networks:
 # `backward` adds to what `grad` already holds, so several small batches can pay into one gradient before the single step.
 
 
-# %% [markdown] tags=["slide"]
-# ## One update of 10,000 with the memory of 1,000
-#
-# Note:
-# 4 min · plans 90
-#
-# What ends the batch is memory: each example leaves numbers behind that the backward pass needs, 3.7 kB for 784-128-10, so 0.22 GB at B = 60,000.
-# A convolutional network on photographs keeps thousands of times more.
-# Ask what `reduction="sum"` and the division are for: with means the parts would have to be equally large.
-# Ask what it costs in time: nothing as long as the parts are beyond the knee, up to ten times as much if they are not.
-# Usual mistake: a step after each part. That is ten updates of 1,000, another method.
-
-
-# %% tags=["on-slide-code"]
+# %% accumulated-gradient
 def accumulated_gradient(model, images, labels, parts):
     model.zero_grad()
     for x, y in zip(images.chunk(parts), labels.chunk(parts), strict=True):
@@ -1010,7 +790,7 @@ def accumulated_gradient(model, images, labels, parts):
     return torch.cat([w.grad.flatten() for w in model.parameters()])
 
 
-# %% tags=["on-slide"]
+# %% shown-13
 net = mlp((784, 128, 10), seed=0)
 whole, parts = (
     accumulated_gradient(net, images[:10_000], labels[:10_000], n) for n in (1, 10)
@@ -1052,22 +832,7 @@ updating = np.array(
     ]
 )
 
-# %% [markdown] tags=["slide"]
-# ## The loader eats part of what the batch size gains
-#
-# It picks picture by picture, at every batch size.
-#
-# Note:
-# 4 min · plans 90
-#
-# The usual loader picks pictures one by one, so its time for an epoch levels off where the updates still gain.
-# A published example: Raschka's notebooks train 100 epochs in 5.59 minutes at B = 64 and in 4.38 minutes at B = 1,024.
-# Sixteen times fewer updates, a factor of 1.28; loading and an evaluation after each epoch are in it, and the machine is not named.
-# Ask: which share of the 5.59 minutes depends on B at all? That is exercise 2B.
-# Show: with the data in one tensor a batch is a single index, and loading all but vanishes; this course keeps its digits so.
-# The caveat belongs to C18.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-14 tags=["hide-input"]
 updates_per_epoch = np.ceil(num_examples / np.array(loader_sizes))
 fig, ax = plt.subplots()
 for milliseconds, color, marker, name in (
@@ -1119,26 +884,6 @@ print(pd.DataFrame(curve.timings)[columns].iloc[::3].round(3).to_string(index=Fa
 # %%
 guess_best = None  # your guess: a batch size from 1 to 2,000; None skips it
 
-# %% [markdown] tags=["slide"]
-# ## Which batch size gets you to 85 % first?
-#
-# 4,000 digits, one learning rate for all, on one thread.
-#
-# - A: B = 1
-# - B: B = 20
-# - C: B = 2,000
-# - D: all alike
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Time to wait is updates needed times the time of each.
-#
-# - A. The cheapest update, and the most of them: some 950.
-# - B. Right: at the size where most of the updates are saved, 20 examples cost half as much again as one.
-# - C. The fewest updates, 76 in place of 110 at B = 20; but each takes over 30 times as long.
-# - D. So it would be if twice the batch halved the updates, and also took twice the time. Neither holds on the whole axis.
-
 # %%
 train_set, valid_set, _ = load_mnist()
 
@@ -1160,21 +905,7 @@ needed = np.array(
     [[updates_needed(size, seed) for size in race_sizes] for seed in range(5)]
 )
 
-# %% [markdown] tags=["slide"]
-# ## Neither the smallest nor the largest batch
-#
-# Note:
-# 5 min · plans 50, 90
-#
-# Read from left to right: updates needed, times the time of each, is the time to wait.
-# Left: up to some size twice the batch halves the updates; beyond it more examples a step do not help a step.
-# Middle: the knee again.
-# Right: the minimum lies between the two bends; B = 2,000 waits 23 times as long as B = 20.
-# Five seeds are the points; the time of an update is recorded.
-# Read the verdict: "efficient" in the lecture is examples per second (C22), and nobody waits for examples per second.
-# Fairness: the learning rate is the same for all, which is not fair to large batches; lesson 3 tunes it.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-15 tags=["hide-input"]
 waits = needed * t[race_sizes].to_numpy() / 1000  # seconds, (seeds, sizes)
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.8))
 panels = (
@@ -1207,30 +938,11 @@ updates = needed.mean(0).round().astype(int).tolist()
 print("updates needed, mean of 5 seeds:", dict(zip(race_sizes, updates, strict=True)))
 print(f"B = 2,000 waits {mean[-1] / mean[2]:.0f} times as long as B = 20")
 
-# %% tags=["on-slide"]
+# %% c22
 log_ratio, half_width = mean_interval(
     np.log(waits[:, -1] / waits[:, 2])
 )  # B = 2,000 against 20
 verdict("C22", t[1000] / 1000 < t[1] / 5, log_ratio > 3 * half_width)
-
-# %% [markdown] tags=["slide"]
-# ## The best batch lies between problem and machine
-#
-# $S(B) = S_\text{min}\left(1 + B_\text{crit}/B\right)$ updates, $t(B) = t_0\left(1 + B/B^*\right)$ each:
-#
-# $$B_\text{best} = \sqrt{B_\text{crit}\, B^*}$$
-#
-# $B_\text{crit}$: where the *problem* stops rewarding a larger batch.
-#
-# $B^*$: where the *machine* does.
-#
-# Note:
-# 3 min · plans 90
-#
-# Multiply out on the board: 1 + B_crit/B* + B_crit/B + B/B*; the two terms with B are equal at the minimum.
-# Ask: a machine with a hundred times the rate and the same floor, by how much does the best batch grow? Tenfold, the root.
-# This is the true core of Lee's remark that on a GPU the large batch loses its disadvantage (C23).
-# B_crit is found in lesson 3.
 
 # %% [markdown]
 # So the larger batch is more efficient in the lecture's sense, one pass over the data, and less efficient in the sense that you care about.
@@ -1250,19 +962,7 @@ verdict("C22", t[1000] / 1000 < t[1] / 5, log_ratio > 3 * half_width)
 # This is history, without a model and without code, so it cannot be repeated.
 # It can be put into proportion.
 
-# %% [markdown] tags=["slide"]
-# ## From several minutes to 10 seconds
-#
-# Note:
-# 3 min · plans 90
-#
-# Lee shows the same slide each year: 60,000 examples in several minutes on a GTX 980 (2017), in 10 seconds on a V100; in 2015 the card was a GTX 760.
-# No model and no code are given, so it is history, and can only be put into proportion.
-# At full speed a V100 needs 2.3 ms for our small network and 33 ms for the larger one: 10 s are a far larger network, or mostly something other than arithmetic (C16).
-# Peak grew 3.4-fold and bandwidth fourfold, the time fell 18-fold or more: drivers, libraries and code have come along (C17).
-# In passing: MNIST is short for *Modified* NIST (C11).
-
-# %% tags=["on-slide"]
+# %% shown-17
 cards = {
     "GTX 760": (2.3, 192),
     "GTX 980": (4.6, 224),
@@ -1301,65 +1001,17 @@ print(f"one thread of our processor, 784-128-10, B = 60,000: {t[60_000] / 1000:.
 #
 # The floor should fall to a third or less under a CUDA graph, and with it the knee: then 1,000 may lie on the slope of a GPU too.
 
-# %% [markdown] tags=["slide"]
-# ## What a GPU has yet to show
-#
-# What will count was written down beforehand, in section 2.7.
-#
-# Note:
-# 2 min · plans 90
-#
-# Four claims are about GPUs, and no GPU has been recorded for this page.
-# The thresholds are fixed, so that the outcome cannot bend the rules: for C12 the largest of the four times is less than 1.3 times the smallest.
-# Whoever in the room has a GPU can settle them: `make record EXP=batch_timing`.
-# Ask for predictions: the knee should sit a hundred times further right, since calls cost a GPU about as much and its peak is more than a hundred times that of our thread.
-
-# %% tags=["on-slide"]
+# %% c12
 verdict("C12")
 
-# %% tags=["on-slide"]
+# %% c14
 verdict("C14")
 
-# %% tags=["on-slide"]
+# %% c15
 verdict("C15")
 
-# %% tags=["on-slide"]
+# %% c23
 verdict("C23")
-
-# %% [markdown] tags=["slide"]
-# ## Your turn: 2A and 2B
-#
-# - 2A: an epoch on both sides of the knee, by hand
-# - 2B: how much of a published running time depends on B?
-#
-# Open lesson 2 at "Exercises". The cells check themselves.
-#
-# Note:
-# 10 min · plans 90
-#
-# Two by two, five minutes each; who is ready goes on with 2C.
-# 2A, usual mistakes: floor and B/r are added; the floor is kept beyond the knee; milliseconds.
-# 2B, usual mistake: the difference of the two times is taken for what depends on B, but at B = 1,024 a sixteenth of it is left.
-# Every wrong answer gets a line that names its mistake, and `hint` and `solution` are one # away.
-
-# %% [markdown] tags=["slide"]
-# ## To take home
-#
-# - Warm up, wait for the device, keep the loader out, repeat, take the median.
-# - A machine is a floor (calls, weights) and a rate (arithmetic): below B* = t₀·r a larger batch is free, beyond it saves nothing.
-# - You wait for updates needed × time per update.
-#
-# **Discuss:** a colleague shows a flat curve up to B = 10,000. What do you ask first?
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Let pairs discuss for two minutes, then collect.
-# Good first questions: where does the clock wait? was there a warm-up? is the loader inside? on which machine, for which network?
-# A flat curve can be true: a machine with a knee beyond 10,000.
-# Then it must bend somewhere, and one larger batch shows it.
-# Return to the explanations of the second slide: which of them were right?
-# Next: lesson 3 asks what a larger batch does to the *accuracy*.
 
 # %% [markdown]
 # ## Summary

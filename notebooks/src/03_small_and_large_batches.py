@@ -4,6 +4,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -27,23 +29,6 @@
 # Its conclusion: large batches have an optimisation problem, and noise helps.
 # Half of that survives this page.
 
-# %% [markdown] tags=["slide"]
-# ## Small or large batches?
-#
-# - Which of the lecture's two conclusions does its experiment support?
-# - How are batch sizes compared fairly?
-# - Where do larger batches stop paying, and can one know it beforehand?
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# After lessons 1 and 2: everybody knows update, epoch and time per update.
-# Ask the room: who has ever chosen a batch size, and by what?
-# Keep two or three answers on the board for the last slide.
-# Say where we are in the lecture: Lee's third part, where accuracy falls as the batch grows.
-# He concludes that large batches have an optimisation problem, and that noise helps.
-# Half of it will survive this hour.
-
 # %%
 import matplotlib.pyplot as plt
 import numpy as np
@@ -55,7 +40,7 @@ from matplotlib.patheffects import withStroke
 from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
-from course_utils.experiment import read_results
+from course_utils.results import read_results
 from course_utils.models import mlp
 from course_utils.plotting import (
     batch_axis,
@@ -68,7 +53,8 @@ from course_utils.plotting import (
 )
 from course_utils.timing import fit_knee
 from course_utils.training import evaluate, train
-from course_utils.widgets import draw_fair_fight, explore
+from course_utils.explore import explore
+from lessons.lesson_3 import draw
 
 # %%
 device = "cpu"  # or "cuda", "mps"
@@ -105,29 +91,6 @@ def run(batch_size, seed):
     )
 
 
-# %% [markdown] tags=["slide"]
-# ## How far will the full batch fall?
-#
-# 784-128-10, 4,000 digits, η = 1/16, ten epochs for every batch size.
-#
-# B = 8 reads 95 % of the validation digits correctly. The full batch reads
-#
-# - A: over 90 %
-# - B: about 80 %
-# - C: under 60 %
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Let everybody vote, then ask for the *training* accuracy of the full batch: higher, lower, the same?
-#
-# - A: chosen because all batch sizes see every digit ten times. True, but they don't make equally many updates.
-# - B: chosen by those who expect a gentle fall. This is B = 1,024, at 82 %; behind it the fall becomes steep.
-# - C: right, 56 %.
-#
-# What students usually get wrong: they expect that the full batch trains well and generalises badly.
-# Live: put the room's guess into `guess_full` before the next figure is drawn.
-
 # %% [markdown]
 # **Predict.** From B = 8 to the full batch, how many points of validation accuracy will be lost?
 # And of training accuracy: more, fewer, or none?
@@ -155,20 +118,7 @@ for column, size in enumerate(batch_sizes):
     texts = [f"{mean:5.1f} ± {half:3.1f}" for mean, half in cells]
     print(f"{size:10,} {runs[size][0].steps[-1]:10,}   {texts[0]}   {texts[1]}")
 
-# %% [markdown] tags=["slide"]
-# ## It falls, and training falls with it
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Read one curve, then the other: blue is training accuracy, measured after the last epoch, with the weights as they then are.
-# Ask: is it overfitting? No: an overfitted network does well on its training examples, and this one reads 55 % of them.
-# Ask: is it the model? No: all batch sizes train the same network.
-# What is left is the way there, optimisation.
-# Lee, third part: C26, C27, and C28 for the model.
-# The rings are the same runs from a recording, which the next figures draw on.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-1 tags=["hide-input"]
 bank = read_results("results/batch_size_digits.csv")
 fig, ax = plt.subplots(figsize=(6.4, 4.2))
 for values, color, name, y in (
@@ -221,7 +171,7 @@ show(
 # A small batch and a large one train the same network, and whatever function the one can reach, the other could.
 # What is left is the way there: **optimisation**.
 
-# %% tags=["on-slide"]
+# %% c26
 lost_valid, half_valid = mean_interval(live_valid[:, 0] - live_valid[:, -1])
 lost_train, half_train = mean_interval(live_train[:, 0] - live_train[:, -1])
 falls = (np.diff(live_valid.mean(0)) < 0).all()
@@ -262,19 +212,7 @@ def by_seed(rows, metric):
 
 ends = {name: at_the_end(*choice) for name, choice in slide.items()}
 
-# %% [markdown] tags=["slide"]
-# ## The same on MNIST and on CIFAR-10
-#
-# Note:
-# 4 min · plans 90
-#
-# The lecture's figure with its two panels, recorded with five seeds: all 60,000 digits, and 5,000 pictures of CIFAR-10 with a small convolutional network.
-# Ask what is held fixed here: the learning rate and the ten epochs.
-# Ask what is *not* held fixed, and let them find it: the number of updates.
-# That is the question of the next slide.
-# Lee, third part: C25.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-3 tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4))
 for ax, (name, rows) in zip(axes, ends.items(), strict=True):
     for metric, color, label, offset in (
@@ -300,7 +238,7 @@ show(
     "In both, training and test accuracy fall as the batch grows.",
 )
 
-# %% tags=["on-slide"]
+# %% c25
 gaps = {}
 for name, rows in ends.items():
     values = by_seed(rows, "test_accuracy").to_numpy()
@@ -348,32 +286,6 @@ def after(steps, metric):
     return np.array(states).reshape(len(bank_sizes), len(rates), len(seeds))
 
 
-# %% [markdown] tags=["slide"]
-# ## What else differs between these batches?
-#
-# | B | 8 | 16 | 64 | 256 | 1,024 | 4,000 |
-# |---|---|---|---|---|---|---|
-# | updates in ten epochs | 5,000 | 2,500 | 630 | 160 | 40 | 10 |
-#
-# Now 1,000 updates for everybody, same η. Lowest *training* loss:
-#
-# - A: the small batches
-# - B: all alike
-# - C: the large batches
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Ten updates of step size 1/16 take no network far, noise or no noise.
-# Small batches had two advantages: the noise, and five hundred times as many updates.
-#
-# - A: what "noise helps training" would mean (C24). It isn't seen.
-# - B: nearly right from B = 64 on, where all agree to within two per cent; wrong below.
-# - C: right in direction; but 64 examples are already enough.
-#
-# What students usually get wrong: they take equal epochs for "the fair" comparison, because all see the same data equally often.
-# Live: `guess_ahead`.
-
 # %% [markdown]
 # **First change: equal updates.**
 # The same fixed learning rate, but 1,000 updates for every batch size in place of ten epochs.
@@ -393,21 +305,7 @@ losses = {
     "1,000 updates": after(thousand, "train_loss")[:, fixed],
 }
 
-# %% [markdown] tags=["slide"]
-# ## With equal updates, the curve turns round
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# The blue line is the lecture's experiment, the orange one gives 1,000 updates to everybody.
-# B = 1 ends with almost four times the full batch's training loss, B = 16 with a tenth more.
-# So noise was a burden that small batches carried, and the lecture's figure shows the number of updates.
-# Be fair: equal updates favour large batches as much as equal epochs favour small ones.
-# The full batch has now looked at 1,000 epochs of examples, B = 16 at four.
-# Wilson and Martinez said in 2003 why small batches are faster *per epoch*: they may take more steps and follow the curves.
-# Lee, third part: C24.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-5 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 4))
 for (name, values), color, style, (size, dx, dy) in zip(
     losses.items(), (blue, orange), ("-", "--"), ((16, 12, -5), (4, 10, 8)), strict=True
@@ -439,7 +337,7 @@ for size in (1, 4, 16, 64):
     low, middle, high = np.exp([gap - half, gap, gap + half])
     print(f"B = {size:2}: {middle:.2f} ({low:.2f} to {high:.2f})")
 
-# %% tags=["on-slide"]
+# %% c24
 verdict("C24", *(worse[size][0] > worse[size][1] for size in (1, 4, 16)))
 
 # %% [markdown]
@@ -458,30 +356,6 @@ verdict("C24", *(worse[size][0] > worse[size][1] for size in (1, 4, 16)))
 # %%
 guess_rate = None  # your guess: the full batch's best rate, such as "1/16"; None skips it
 
-# %% [markdown] tags=["slide"]
-# ## Four times the batch: which learning rate?
-#
-# Linear rule: η ∝ B. Square-root rule: η ∝ √B.
-#
-# After ten epochs B = 16 does best with some η. Then B = 64 does best with
-#
-# - A: η
-# - B: 2η
-# - C: 4η
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# First ask where the rules come from.
-# Linear: k small updates in a row move the weights by about as much as one update with k times the batch and kη, as long as the gradient doesn't change on the way (Goyal et al. 2017).
-# Square root: a batch four times as large has half the noise, and twice the step keeps the noise of an update what it was (Krizhevsky 2014).
-#
-# - A: right for ten epochs, 1/2 for both sizes. B = 16 makes four times as many updates and can afford a high rate.
-# - B: the square-root rule; at neither budget here.
-# - C: the linear rule; right for 1,000 updates, where the best rates are 1/8 and 1/2.
-#
-# So the answer depends on the budget, which is what the map shows.
-
 # %%
 valid = after(ten_epochs, "valid_accuracy").mean(-1)  # (batch sizes, rates)
 favourite = valid.argmax(1)
@@ -492,21 +366,7 @@ print(
     bool({0, len(rates) - 1} & set(favourite.tolist())),
 )
 
-# %% [markdown] tags=["slide"]
-# ## Along η ∝ B little changes, until the wall
-#
-# Note:
-# 5 min · plans 50, 90
-#
-# Explain one cell first: one batch size, one learning rate, mean of five seeds.
-# White squares: the tuned rate of each batch size.
-# Walk along the dashed line in the left map: over a factor of 256 in batch size the numbers hardly change, then the line runs into the dark.
-# Ask where the dark begins in the right map: between η = 1 and 2, for every B from 64 on, full batch included.
-# So it isn't noise that draws this border. It is curvature: gradient descent runs up the walls as soon as η exceeds 2/λ_max.
-# Below B = 64 the border comes down with B: there noise is the tighter limit.
-# What students usually get wrong: they take the linear rule for a law. It assumes small steps.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-7 tags=["hide-input"]
 steps_of_k = np.array(
     [0, 1, 2, 3, 4, 5, 6]
 )  # B = 4ᵏ; the full batch, 4,000, counts as 4⁶ = 4,096
@@ -570,20 +430,7 @@ show(
 #
 # With its own rate, how well is the full batch *trained*?
 
-# %% [markdown] tags=["slide"]
-# ## With its own rate, the full batch fits every digit
-#
-# Columns: B = 1, 4, 16, 64, 256, 1,024 and 4,000.
-#
-# Note:
-# 5 min · plans 90
-#
-# The full batch that stood at 55 % reads every training digit after 1,000 updates at its own rate: the model was never the problem (C28).
-# At equal updates it is trained better than B = 16, which has then seen four epochs.
-# Within ten epochs its best rate reaches only 81 %: ten updates are ten updates.
-# Ask: is the lecture's "tune the large batch's rate until it trains as well" possible? Yes, if it may make as many updates (C32).
-
-# %% tags=["on-slide"]
+# %% shown-8
 every = np.arange(len(bank_sizes))
 trained, fitted = {}, {}
 for name, steps in (("10 epochs", ten_epochs), ("1,000 updates", thousand)):
@@ -593,7 +440,7 @@ for name, steps in (("10 epochs", ten_epochs), ("1,000 updates", thousand)):
     print(f"{name:13} tuned rates", *(f"{names[j]:>6}" for j in tuned))
     print(f"{'':13} training accuracy", *(f"{value:.1f}" for value in fitted[name]))
 
-# %% tags=["on-slide"]
+# %% c28
 small_place, gap, half = bank_sizes.index(16), {}, {}
 for name, values in trained.items():
     gap[name], half[name] = mean_interval(np.log(values[-1] / values[small_place]))
@@ -623,23 +470,7 @@ warm, warm_test = (
     ramps.pivot_table(**shape, values=f"{which}_accuracy") for which in ("valid", "test")
 )
 
-# %% [markdown] tags=["slide"]
-# ## Does a warm-up save the large batch?
-#
-# Note:
-# 6 min · plans 90
-#
-# Ask before showing: the rate climbs over the first part of the run; which batch size gains most?
-#
-# - "The largest, the linear rule asks for its rate to be highest": but it has ten updates, and those spent on climbing are missed at the end. A ramp over half of them costs points.
-# - "The smaller ones": nearer; at B = 64 a short ramp makes η = 1 usable, worth a few tenths of a point at most.
-# - "None of them within ten epochs of 4,000 digits": that is what we see.
-#
-# A ramp needs updates to spend: for Goyal et al., five epochs at B = 8,192 were some 800 updates.
-# Rates of 4 and more, which the linear rule asks for from B = 1,024 on, are lost with every ramp.
-# Why early rates are dangerous is not settled; the usual explanation is that curvature is large at first and falls (Gilmer et al. 2022).
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-10 tags=["hide-input"]
 fig, axes = plt.subplots(1, 4, figsize=(9.6, 3.9), sharey=True)
 looks = {
     0.0: ("#222222", "-", "o"),
@@ -750,65 +581,21 @@ print(
 # (The axis is stretched towards 100 %: equal steps upwards are equal factors of fewer errors.)
 
 
-# %% [markdown] tags=["slide"]
-# ## The fair fight: budget, learning-rate rule, metric
-#
-# One second of computing, each B at its best η: who wins? A: B = 1 · B: B = 16 · C: the full batch
-#
-# Note:
-# 2 min · plans 10, 50, 90
-#
-# This corner is the lecture's figure: ten epochs, one rate for all, validation accuracy.
-# The axis is stretched towards 100 %: equal steps upwards are equal factors of fewer errors.
-# Not even here is the smallest batch the best: at B = 1 a rate of 1/16 is too much noise.
-#
-# The vote is opened two slides later; in the short plan, by the panel live.
-#
-# - A: chosen because small batches are ahead here; in a second it makes more than 4,000 updates, too noisy ones.
-# - B: right, 96.3 %.
-# - C: chosen because a large batch keeps the machine busy; but within a second it makes 44 updates, B = 16 more than 3,000.
-#
-# In the short plan: say that a comparison of batch sizes without these three settings means nothing.
-
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-11 tags=["hide-input"]
 def corner(budget, rule, metric="validation accuracy"):
-    fig, update = draw_fair_fight(corners, bank_sizes)
+    fig, update = draw.fair_fight(corners, bank_sizes)
     show(fig, alt=update(budget=budget, rule=rule, metric=metric))
 
 
 corner("10 epochs", "fixed")
 
-# %% [markdown] tags=["slide"]
-# ## Another budget and metric, another winner
-#
-# Note:
-# 2 min · plans 10, 50, 90
-#
-# Same networks, same learning rate: only the budget and the metric have changed.
-# With 1,000 updates for everybody, training loss is lowest for the large batches and highest for B = 1.
-# Ask: who is right, this picture or the one before? Both; these are properties of a budget, not of a batch size.
-# Live, if there is a kernel: the panel of section 3.3; let the room call out a corner and predict it.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-12 tags=["hide-input"]
 corner("1,000 updates", "fixed", "training loss")
 
 # %% tags=["hide-input"]
 corner("10 epochs", "linear")
 
-# %% [markdown] tags=["slide"]
-# ## One second each: the middle wins
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Every batch size with the rate that suits it, and one second of computing on one thread of a processor.
-# Too small pays for every update, too large for every example.
-# The right panel shows the rates: tuned ones are ringed.
-# Live: switch the panel to "10 epochs" and "linear". From B = 1 to 64 nothing distinguishes the runs; at 256 they scatter; at 1,024 they fall off a cliff, because η = 4 is beyond the wall.
-# Then "10 epochs", "tuned", test accuracy: B = 1, 4 and 16 read all training digits and about 96 % of the others.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-13 tags=["hide-input"]
 corner("1 second", "tuned")
 
 # %% [markdown]
@@ -817,7 +604,7 @@ corner("1 second", "tuned")
 # **Predict** before you press: under which budget is the *full batch* best, and is there a corner in which batch size makes no difference at all?
 
 # %%
-fig, update = draw_fair_fight(corners, bank_sizes)
+fig, update = draw.fair_fight(corners, bank_sizes)
 _ = explore(
     fig,
     update,
@@ -845,26 +632,7 @@ _ = explore(
 #
 # First the full batch of section 3.1: did it stop because its gradient was zero?
 
-# %% [markdown] tags=["slide"]
-# ## Had the full batch stopped anywhere?
-#
-# After its ten updates: was the gradient zero?
-#
-# Note:
-# 5 min · plans 90
-#
-# Lee's first explanation: perhaps the full batch does worse because it stops at a local minimum or a saddle (C29).
-# Ask before you turn to this slide: how long is the gradient after the ten updates, compared with the start?
-#
-# - Zero: what the explanation would need.
-# - Two thirds of what it was: what we see. The slope is steep, the loss still falling; the budget was over.
-# - Longer than before: chosen by those who expect the run to diverge; its loss is falling.
-#
-# One seed, but look at the numbers.
-# Nor would a saddle hold it for ever: gradient descent almost never ends at one (J. Lee et al. 2016), though it may take extremely long to leave it (Du et al. 2017).
-# What students usually get wrong: "training stopped" and "the gradient is zero" are different things.
-
-# %% tags=["nbval-ignore-output", "on-slide"]
+# %% shown-14 tags=["nbval-ignore-output"]
 model = mlp((784, 128, 10), seed=0)
 digits = load_mnist()[0]
 
@@ -897,7 +665,7 @@ print(
 )
 print(f"loss after 10 updates {full_losses[1]:.2f}, after 100 updates {full_losses[3]:.2f}")
 
-# %% tags=["on-slide"]
+# %% c29
 verdict("C29", norms[1] > 0.2 * norms[0], full_losses[3] < 0.7 * full_losses[1])
 
 # %% [markdown]
@@ -943,28 +711,7 @@ print(
     f"on L2 alone it would roll on to {roll(stuck, halves[1], y):.2f}",
 )
 
-# %% [markdown] tags=["slide"]
-# ## Stuck on L₁, free to go on L₂
-#
-# The two halves take turns. Of the starts that are stuck with all data, who gets out?
-#
-# - A: all
-# - B: some
-# - C: none
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# One weight: predict y from x by sin(w·x), 20 examples made with w = 2 and some noise, cut into two halves.
-# At the blue point the first half has a local minimum; the second half slopes down towards w = 2.
-# So the mechanism is real: every batch has its own surface (Lee, third part, C30).
-# Say that the draw was looked for; in most of them no place is so clear.
-#
-# - A: what the picture suggests.
-# - B: chosen by the careful; the table on the next slide has such a case, but not this one.
-# - C: right; where all 20 together have a valley, two halves in turn stay in it, because their slopes cancel over two updates.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-16 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 4))
 w = np.linspace(-0.5, 5.6, 600)
 for part, color, style, name in (
@@ -1010,20 +757,7 @@ show(
 # And of those that *start* in it, how many will be thrown out?
 
 
-# %% [markdown] tags=["slide"]
-# ## The noise that rescues also ejects
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# 501 starts from w = 0 to 5, 2,000 updates; the last column starts in the good valley.
-# First read the rows "two fixed halves": as many arrive as with all data. Ten drawn anew do no better.
-# Then "1" at η = 0.1: single examples rescue a good part of the bad starts. Here noise does help, on training loss.
-# Then "1" at η = 0.3: hardly anybody ends in the good valley, not even those who started in it.
-# Ask: which of the two effects would you expect in a large network? It depends on whether the weights fit every example, as the next lines of the page show.
-
-
-# %% tags=["on-slide"]
+# %% shown-17
 def walk(starts, batches, lr, y, num_steps=2000, seed=0):
     """Return where every start has gone after `num_steps` updates."""
     rng, w = np.random.default_rng(seed), starts.copy()
@@ -1068,22 +802,7 @@ for rate in (0.02, 0.1, 0.3):
 # And there is a case in which batches don't differ in the one place that matters.
 # Make the data without noise, so that w = 2 fits every example: then the slope of *each* example is zero there.
 
-# %% [markdown] tags=["slide"]
-# ## Where all examples agree, noise dies out
-#
-# Data without noise: w = 2 fits every example.
-#
-# Note:
-# 5 min · plans 90
-#
-# The same data without noise: w = 2 fits every example, so the slope of each single example is zero there.
-# The same η = 0.3 that threw everybody out of the noisy valley now brings nearly everybody in, and brings back who strays.
-# Networks that fit all their training examples are nearer to this case than to the one before.
-# It can also go wrong altogether: Ziyin et al. 2021 construct losses on which SGD runs into a local maximum.
-# What students usually get wrong: noise of the gradient isn't a constant; it depends on where the weights are.
-# Lee, third part: C30.
-
-# %% tags=["on-slide"]
+# %% shown-18
 clean = np.sin(2 * x)
 each = [abs(slope_of(2.0, slice(i, i + 1), clean)) for i in range(20)]
 arrived, stayed = ((abs(walk(w, "1", 0.3, clean) - 2) < 0.5).mean() for w in (starts, near))
@@ -1192,23 +911,7 @@ for until in (0, 10, 30, 100, 300, 1000):
     )
     print(*(f"{r:6.0f}" for r in ratios))
 
-# %% [markdown] tags=["slide"]
-# ## How much noise is there?
-#
-# $$E\,|g_B|^2 = |G|^2 + \frac{\operatorname{tr}\Sigma}{B}, \qquad B_\text{simple} = \frac{\operatorname{tr}\Sigma}{|G|^2}$$
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# G is the gradient over all data, Σ the covariance of single examples' gradients.
-# At B_simple noise and signal are equally long (McCandlish et al. 2018).
-# Well below it a batch twice as large halves the squared error of a step; well above it, doubling polishes what is already clean.
-# Read the figure: from about 60 before training to several hundred. Fewer and fewer examples have anything left to say.
-# So there is no single right batch size for a whole run; some schedules grow the batch (Smith et al. 2018).
-# What students usually get wrong: they average the ratios. Now and then the estimate of |G|² comes close to zero or below it, and one such division decides the mean; divide the averages.
-# Poll for the next slide: this processor's knee is B* = 43. Which of 16, 64, 256 reaches 90 % soonest?
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-19 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 4))
 places = np.array([max(done, 3) for done in scales])  # a place for "none" on the log axis
 exact = [value for value, _ in scales.values()]
@@ -1355,24 +1058,7 @@ print(
     f"from the fitted B_crit {predicted:.0f}; of the sizes tried, the quickest is {quickest}"
 )
 
-# %% [markdown] tags=["slide"]
-# ## The noise scale says roughly where larger batches stop paying
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Left: examples needed until nine validation digits of ten are read; flat as long as twice the batch halves the updates.
-# The fitted B_crit is 100; until nine digits of ten are read, the noise scale passes from 60 to somewhere between 100 and 350.
-# Right: what one waits for, updates × time per update; smallest at √(B_crit·B*).
-#
-# - 16: the machine isn't busy yet; at 64 an update costs 1.7 times as much, and a third of the updates is enough.
-# - 64: right, the quickest of those tried; the formula says 66, the noise scale alone 51 to 120.
-# - 256: chosen by those who think of the machine only; the problem has stopped paying.
-#
-# Be honest: B_crit hardly moves with the target though the noise scale grows; it gives the order of magnitude, no more.
-# On a GPU, B* moves far to the right and the best batch with it, but only with its square root (exercise 3E).
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-20 tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2))
 fine = np.geomspace(1, 4000, 200)
 curve = examples.predict(fine)
@@ -1511,18 +1197,7 @@ show(
 # The best single number for what this lesson is about is in Goyal et al.'s tables.
 # Same network, same 90 epochs, same batch of 8,192; only the treatment of the learning rate differs.
 
-# %% [markdown] tags=["slide"]
-# ## With the rate adapted, B = 8,192 keeps up
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Published, not measured here: Goyal et al. 2017, ResNet-50 on ImageNet, 90 epochs.
-# With the rate left alone the large batch loses 18 points; with the linear rule and a gradual warm-up no more than the runs scatter.
-# From 16,384 on this recipe ends too; the other papers of the lecture's list push the end further out (C47, C50).
-# Two remarks for those who know the lecture: "ImageNet in one minute" is a slip, the title says one hour (C48); "about 30,000 examples in a batch" is right, 32,768 (C49).
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-21 tags=["hide-input"]
 treatments = {  # top-1 error on ImageNet, %, Goyal et al. 2017, Tables 1 and 2
     "η of B = 256, unchanged": (41.67, 0.10),
     "η × √32": (26.22, 0.03),
@@ -1589,20 +1264,7 @@ show(
 # The lecture ends with a table, small against large.
 # Here are its rows with our numbers: B = 16 against the full batch of 4,000, accuracies on test digits.
 
-# %% [markdown] tags=["slide"]
-# ## The lecture's table, with our numbers
-#
-# Note:
-# 6 min · plans 90
-#
-# Hide the two right columns with your hand and let the room fill them in, row by row: which is better, B = 16 or the full batch?
-# Noise, time per epoch, and both accuracies at one rate for ten epochs are as Lee has them; in time per update, 4,000 counts as "huge" on a processor.
-# With tuned rates the small batch wins at equal epochs and the large one at equal updates.
-# Then ask: is the batch size one more hyperparameter to tune (C46)? At one η, the best B is the one that suits this η.
-# The Tuning Playbook and Shallue et al. advise the reverse: take the B that keeps the hardware busy, then tune η and the number of updates at that B.
-# Lee, third part: C45, C46.
-
-# %% tags=["on-slide"]
+# %% shown-22
 small, large = bank_sizes.index(16), len(bank_sizes) - 1
 
 
@@ -1651,7 +1313,7 @@ print(f"{'':43} better   {'B = 16':17} {'B = 4,000'}")
 for line in lines:
     print("{:43} {:8} {:17} {}".format(*line))
 
-# %% tags=["on-slide"]
+# %% shown-23
 loss_small, loss_large = pair(ten_epochs, "train_loss")
 test_small, test_large = pair(ten_epochs, "test_accuracy")
 loss_gap, loss_half = mean_interval(np.log(loss_large / loss_small))
@@ -1694,24 +1356,6 @@ clear = {best for best in favourites.values() if best}  # by more than the inter
 at_16, at_full = by_rate[small, favourite[small]], by_rate[large, favourite[large]]
 lead, half = mean_interval(at_16 - at_full)
 verdict("C46", len(clear) > 1, lead > half)
-
-# %% [markdown] tags=["slide"]
-# ## What to take home
-#
-# - Fixed η, fixed epochs: large batches make too few, too short steps.
-# - η ∝ B keeps training alike, until the wall.
-# - No budget, rule and metric: no comparison.
-#
-# Discuss: "B = 32 beats B = 512 by two points." What do you ask?
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Half of the lecture survives: it is optimisation. That noise helps *training* does not, except in a landscape with bad valleys.
-# Go back to the answers on the board from the first slide.
-# For the discussion, wait for: equal epochs, updates or seconds? Was the rate tuned for each? On which digits? How many seeds, and how wide is the interval?
-# Open, and say so: whether large batches generalise worse as such. Lesson 4 looks at it at equal training loss.
-# Homework from here: exercises 3A to 3E.
 
 # %% [markdown]
 # A search over B at one η finds the B that suits this η.

@@ -4,27 +4,13 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
 #     name: python3
 # ---
-
-# %% [markdown] tags=["slide"]
-# ## Are small batches good because their minima are flat?
-#
-# - How does one compute how sharply a loss bends, and what goes wrong?
-# - What is left of the canyon and the basin when they are measured?
-# - Is sharpness a property of the function that was learnt?
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Lee tells it as canyon and basin, in the fourth part of "Batch and Momentum", after the work of Keskar and others (C33).
-# Large batches are said to end in canyons, small ones in basins, and a canyon to be bad in testing.
-# Ask: who has heard the story? Who has ever seen a curvature computed?
-# Lee himself ends with: one explanation, not everybody believes it (C44).
-# After lessons 1 to 3; the class should know what an eigenvalue is.
 
 # %% [markdown]
 # # 4 · Are small batches good because their minima are flat?
@@ -73,12 +59,13 @@ from course_utils.curvature import (
     weights_at,
 )
 from course_utils.data import Split, load_mnist
-from course_utils.experiment import read_results
+from course_utils.results import read_results
 from course_utils.models import mlp
 from course_utils.plotting import batch_color, mark_guess, mean_interval, plot_band, show
 from course_utils.timing import make_update
 from course_utils.training import evaluate, minibatches
-from course_utils.widgets import draw_line, draw_rescaling, explore
+from course_utils.explore import explore
+from lessons.lesson_4 import draw
 
 # %%
 device = "cpu"  # or "cuda", "mps"
@@ -115,19 +102,6 @@ def hessian_on_paper(w1, w2):
 
 print("at (1, 1):", np.linalg.eigvalsh(hessian_on_paper(1, 1)))
 
-# %% [markdown] tags=["slide"]
-# ## Curvature without a matrix: backward, twice
-#
-# 100,000 weights: H has 10 billion numbers. But H·v is the gradient of g·v, where g is the gradient. Here for f = (1 − w₁w₂)².
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Two weights, f = (1 − w₁w₂)²: two derivatives on the board, then the same columns from the computer.
-# At (1, 1) the eigenvalues are 4 and 0. Ask what the 0 means: a valley of minima, w₁w₂ = 1, runs through the point.
-# One product costs about as much as two gradients (Pearlmutter 1994), and Lanczos needs about ten of them for λ_max of a network.
-# What students usually get wrong: they think the gradient's length says how sharp a point is; at a minimum it is zero.
-
 # %% [markdown]
 # 4 across, and 0 along: all points with w₁w₂ = 1 have loss zero, so a valley of minima runs through (1, 1).
 #
@@ -136,7 +110,7 @@ print("at (1, 1):", np.linalg.eigvalsh(hessian_on_paper(1, 1)))
 # In PyTorch this is "backward, twice":
 
 
-# %% tags=["on-slide-code"]
+# %% product
 def product(v):
     g = torch.autograd.grad(toy(w), w, create_graph=True)[0]
     return torch.autograd.grad(g @ v, w)[0]
@@ -212,26 +186,6 @@ for size, reached in on_the_way.items():
     print(f"B = {size:5,}: training loss below {level} after {reached[level][1]:,} updates")
 small, large = (on_the_way[size][level][0] for size in (small_batch, large_batch))
 
-# %% [markdown] tags=["slide"]
-# ## Two gradients, a step ε to either side
-#
-# H·v ≈ (g(w + εv) − g(w − εv)) / 2ε, in float64, on a ReLU network. As ε gets smaller, λ_max gets
-#
-# - A: better and better
-# - B: better, until rounding spoils it
-# - C: worse
-#
-# Note:
-# 2 min · plans 90
-#
-# On two weights the difference gave the same answer as the formula, so the room will trust it.
-#
-# - A: chosen from calculus. True of smooth functions, and of the tanh network on the next slide.
-# - B: the answer of whoever has done numerical work. In float64 rounding isn't reached here.
-# - C: right at the steps of 0.001 and 0.0001. Ask why, before the figure: what happens where a ReLU's input changes its sign?
-#
-# Live: write the room's guess into `guess_difference`.
-
 # %% [markdown]
 # Now λ_max.
 # Let us do it the naive way first, with the difference of two gradients, which was good enough in 4.1.
@@ -282,23 +236,7 @@ for name, model in (("ReLU", relu), ("tanh", tanh)):
     ]
     print(f"{name}: exact {exact[name]:.2f}; by differences", np.round(by_steps[name], 2))
 
-# %% [markdown] tags=["slide"]
-# ## A smaller step is not a better one
-#
-# A kink is a jump of the slope. Divided by 2ε it looks like curvature.
-#
-# Two backward passes know nothing of kinks.
-#
-# Note:
-# 4 min · plans 90
-#
-# The same weights, once with ReLUs and once with tanh in their place.
-# Power iteration goes and looks for the direction with the most false curvature, so that the error is no average, it is the worst case.
-# At 0.00001 one kink is left within the step, or none: the difference is some thirty times too large, or right, and nothing tells you which.
-# The second mistake, in the lesson behind this figure: a network left in training mode. With a dropout of one half, three readings of λ_max lie between 7.5 and 8.2, in evaluation mode three times at 3.3.
-# The third comes in a moment: two networks of unequal loss.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-2 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.8))
 for (name, values), color, marker in zip(
     by_steps.items(), (orange, blue), "os", strict=True
@@ -380,21 +318,6 @@ for name, model in (("small batch", small), ("large batch", large)):
     found = top_eigenvalues(model, train_set)
     print(f"{name}: λ_max = {found.eigenvalues[0]:.2f} from {found.products} products H·v")
 
-# %% [markdown] tags=["slide"]
-# ## The lecture's picture: basin and canyon
-#
-# The test loss is the training loss, moved by δ. At a minimum that costs ½ λδ².
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Before you show it, ask: the canyon's curvature is 25 times the basin's; how many times more does the same shift cost there?
-# 25. Who says 5 has taken a root, who says 625 has squared: the rise is proportional to λ and has δ, not λ, squared.
-# So the right-hand side of the story is arithmetic: *if* the test loss is a shifted copy, curvature decides.
-# Ask for the doubtful word: is it a shifted copy? Section 4.5 tests that.
-# In many dimensions a random shift costs ½σ² tr H, by the sum of all eigenvalues, not by λ_max.
-# Lee, fourth part: C39, C41. Why the losses differ at all: other distribution, or two samples (C40), and the weights were *chosen* on one of the samples.
-
 # %% [markdown]
 # ## 4.3 The cartoon, honestly
 #
@@ -412,7 +335,7 @@ for name, curvature in wells.items():
     print(f"{name:6}: the test loss is {rise[name]:.4f} higher at the minimum")
 print("ratio:", rise["canyon"] / rise["basin"])
 
-# %% tags=["hide-input", "on-slide"]
+# %% shown-3 tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.6), sharey=True)
 position = np.linspace(-1.6, 1.6, 400)
 for ax, (name, curvature) in zip(axes, wells.items(), strict=True):
@@ -539,25 +462,6 @@ curvatures = {
 for size, values in curvatures.items():
     print(f"B = {size:5,}: λ_max at training loss {levels}:", np.round(values, 2))
 
-# %% [markdown] tags=["slide"]
-# ## A fair comparison?
-#
-# B = 16 and the full batch, the same η. At equal training loss the full batch's λ_max is 4 times as large.
-# After the same ten epochs the ratio is
-#
-# - A: smaller
-# - B: about the same
-# - C: several times larger
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: "the full batch has hardly moved, so it can't be in a canyon yet". It has hardly moved, but the start is sharp.
-# - B: the answer of whoever thinks that sharpness belongs to the batch size.
-# - C: right. The full batch's loss is still 0.9, the small one's 0.005, and λ_max falls with the loss.
-#
-# Ask for the reason: an example classified with confidence p bends the cross-entropy in proportion to p(1 − p). The surer, the flatter.
-
 # %% [markdown]
 # In both runs λ_max falls with the loss, and for a reason that has nothing to do with batches.
 # The cross-entropy of an example that is classified with confidence p bends in proportion to p(1 − p); as training makes the network sure of itself, everything flattens.
@@ -566,19 +470,7 @@ for size, values in curvatures.items():
 # Will the large batch look more or less sharp, compared with the small one, than at the same loss?
 
 
-# %% [markdown] tags=["slide"]
-# ## Unequal training looks like sharpness
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Same networks, same tool: 29 times after equal epochs, 4 times at equal loss.
-# Whoever stops at equal epochs, or "when the loss ceases to improve", has some of that in the result; we meet it again in Keskar's table.
-# What students usually get wrong: equal epochs are taken for equal training. Lesson 3 had the same trap.
-# From here on everything is compared at one training loss.
-
-
-# %% tags=["nbval-ignore-output", "on-slide"]
+# %% shown-4 tags=["nbval-ignore-output"]
 def after_epochs(num_epochs, batch_size):
     model, generator = copy.deepcopy(beginning), torch.Generator().manual_seed(0)
     for _ in range(num_epochs):
@@ -647,23 +539,7 @@ print(
 for below in (0.2, 0.05, 0.01):
     print_table("largest_eigenvalue", below, 2)
 
-# %% [markdown] tags=["slide"]
-# ## At one loss and one η, larger batches are sharper
-#
-# Full batch over B = 16, at a loss of 0.05: 1.6 to 5.6 times. With η = 1/2 for the full batch and 1/16 for B = 16: 1.08 times.
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Recorded: four batch sizes, four rates, five seeds, constant η, no momentum.
-# Left, the belief is confirmed (C42), at every loss.
-# Right, what is at work: for small batches mostly η/B, the size of the noise.
-# For the full batch η makes no difference until it is 1/2; there it has come down along the border 2/η.
-# So "small batches are flat" is short for something else: with one rate for both, the outcome has been decided.
-# What students usually get wrong: they read the left panel alone.
-# Lee, fourth part: C42; Keskar's published factors are 9 to 223.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-5 tags=["hide-input"]
 fig, (loss_ax, noise_ax) = plt.subplots(1, 2, figsize=(9.6, 4.0), sharey=True)
 for size in sizes:
     color = batch_color(size)
@@ -731,24 +607,6 @@ for name, large_rate, small_rate in [
 #
 # So "small batches are flat" is short for something else, and with "the same learning rate for both" one has already decided what will come out.
 
-# %% [markdown] tags=["slide"]
-# ## Equally well trained: who is better in testing?
-#
-# B = 16 against the full batch, same η, both at the same training loss.
-#
-# - A: the small batch, at every loss
-# - B: nobody, at equal loss the difference is gone
-# - C: it depends on how far they are trained
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# - A: what the lecture says (C31). On 4,000 digits it holds at a loss of 0.01, by 1.3 to 1.7 points at equal η.
-# - B: what some of the literature finds after tuning (Shallue et al. 2019). At a loss of 0.2 nearly so.
-# - C: right here. Early in training the small batches are level or behind, late they are ahead.
-#
-# The lecture means: even if both are trained equally well. So "trained equally well" has to be a number.
-
 # %% [markdown]
 # Now the accuracy.
 # Does the small batch do better in testing *when both are trained equally well*?
@@ -809,20 +667,7 @@ def from_bank(name, loss, batch_size, lr):
     return np.array([100 * accuracy_at(loss, run) for _, run in runs])
 
 
-# %% [markdown] tags=["slide"]
-# ## Ahead late in training, behind early
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Seven comparisons at equal loss, from the bank of lesson 3, each with its 95 % interval over seeds.
-# First two lines: at a loss of 0.01, 0.8 points at one η, 0.5 at each one's best; read between two looks. By the first look below 0.01 it is the 1.3 of the last slide.
-# The five others: at a loss of 0.1 the smaller batch is *behind*, on few digits as on all of MNIST.
-# So neither "small batches generalise better" nor its opposite; the answer is open, and the literature is divided (Keskar; Shallue; Smith, Elsen and De; Geiping).
-# Ask: what would one have to measure to settle it? On all of MNIST our runs don't go down to 0.01 in pairs.
-# Lee, fourth part: C31, C42.
-
-# %% tags=["on-slide"]
+# %% shown-6
 tests = [
     ("digits", 0.01, (16, 1 / 2), (4000, 1 / 2)),
     ("digits", 0.01, (16, 1 / 4), (4000, 1)),  # each at its best η, chosen on these digits
@@ -853,7 +698,7 @@ for name, loss, one, other in tests:
 # So the advantage appears late, when few digits have been fitted closely; whether it would on all of MNIST, our runs, which don't go down to 0.01 in pairs, can't say.
 # The literature is divided in the same way: Keskar et al. find the advantage, Shallue et al. (2019) none after tuning, Smith, Elsen and De (2020) find it at equal numbers of updates, and Geiping et al. (2022) replace the noise by explicit regularisation.
 
-# %% tags=["on-slide"]
+# %% shown-7
 verdict(
     "C31",
     all(mean > 3 * half for mean, half in (ahead[0.01, 1 / 4], ahead[0.01, 1 / 2])),
@@ -867,19 +712,6 @@ verdict(
     ratios["η = 1/2 against η = 1/16"][2] < 1.2,
     right_ratio > 1.5,  # live, one seed
 )
-
-# %% [markdown] tags=["slide"]
-# ## Is the test loss the training loss, shifted?
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# The straight line from the small batch's solution (α = 0) to the large one's (α = 1), as Keskar et al. drew it; live in the lesson, with a slider.
-# Before you show it, ask: if the test loss were shifted along this line, how would the lowest points of the two curves compare? They would be equally low. Write a guess into `guess_lowest`.
-# They aren't: the curve of the unseen digits lies higher everywhere, at its lowest more than three times as high.
-# A shift out of the line could do that; then the sharper network should pay much more. Its curvature is four times the other's, its gap between unseen and training loss only a quarter larger.
-# What students usually get wrong: they take a wall between two solutions for granted. There is hardly one here.
-# Lee, fourth part: C41, not seen here.
 
 # %% [markdown]
 # ## 4.5 Along the line between the two
@@ -901,13 +733,13 @@ lines = {
     for name, split in (("training", train_set), ("unseen", unseen))
 }
 
-# %% tags=["hide-input", "nbval-ignore-output", "on-slide"]
-fig, update = draw_line(alphas, lines, ends=(f"B = {small_batch}", f"B = {large_batch:,}"))
+# %% shown-8 tags=["hide-input", "nbval-ignore-output"]
+fig, update = draw.line(alphas, lines, ends=(f"B = {small_batch}", f"B = {large_batch:,}"))
 said = mark_guess(fig.axes[0], guess_lowest, low=0.04, high=4)
 show(fig, alt=update(alpha=0.0) + said)
 
 # %%
-fig, update = draw_line(alphas, lines, ends=(f"B = {small_batch}", f"B = {large_batch:,}"))
+fig, update = draw.line(alphas, lines, ends=(f"B = {small_batch}", f"B = {large_batch:,}"))
 _ = explore(
     fig,
     update,
@@ -932,7 +764,7 @@ for name, model in (("small batch", small), ("large batch", large)):
 lowest = {name: line.loss.min() for name, line in lines.items()}
 print("lowest point of the line:", {name: f"{x:.3f}" for name, x in lowest.items()})
 
-# %% tags=["on-slide"]
+# %% shown-9
 gaps = {name: losses[name, "unseen"][0] - losses[name, "training"][0] for name in bends}
 steeper = bends["large batch"][0] / bends["small batch"][0]
 dearer = gaps["large batch"] / gaps["small batch"]
@@ -962,27 +794,6 @@ for t in (1, 2, 3, 10):
     )
     print(f"{2 * (t**2 + 1 / t**2):.2f}")
 
-# %% [markdown] tags=["slide"]
-# ## First layer times 5, last layer divided by 5
-#
-# A ReLU network with one hidden layer; the first layer's bias is multiplied, too. What changes?
-#
-# - A: the predictions
-# - B: only the accuracy
-# - C: the largest curvature
-# - D: nothing
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# - A: each of the two changes by itself does it; together they cancel, since relu(5x) = 5 relu(x).
-# - B: the accuracy cannot change if no prediction does.
-# - C: right, about sevenfold here, and nothing that data can show changes with it.
-# - D: true of the function, not of its weights; and sharpness is measured in the weights.
-#
-# On the board, two weights: every (t, 1/t) is a minimum of (1 − w₁w₂)², with λ_max = 2(t² + 1/t²).
-# What students usually get wrong: sharpness is taken for a property of the function. It is one of its weights (Dinh et al. 2017).
-
 # %% [markdown]
 # One function, and minima as sharp as one likes.
 # Dinh et al. (2017) noticed that the same is true of every ReLU network, because relu(a·x) = a·relu(x) for a > 0.
@@ -995,21 +806,7 @@ for t in (1, 2, 3, 10):
 # The page goes on below without your answer.
 
 
-# %% [markdown] tags=["slide"]
-# ## Your turn: sharp, without changing one prediction
-#
-# λ_max at least 20 times as large. Three lines.
-#
-# Note:
-# 8 min · plans 90
-#
-# Everybody on a laptop, in pairs: exercise 4A in section 4.6 of the lesson. The cell checks itself and names the mistake.
-# `hint("4A")` after three minutes, `solution("4A")` at the end.
-# What students usually get wrong: the first bias stays behind; or both layers are multiplied; or a = 2, which hardly sharpens at all.
-# Who is done early takes a factor of its own for each hidden unit.
-
-
-# %% tags=["on-slide-code"]
+# %% sharpen
 def sharpen(twin):
     """Change twin[1].weight, twin[1].bias and twin[3].weight in place."""
     ...
@@ -1052,26 +849,13 @@ with torch.no_grad():
     digit = unseen.images[doubtful][None]
     probabilities = [twin(digit).softmax(1)[0].numpy() for twin in twins.values()]
 
-# %% [markdown] tags=["slide"]
-# ## Far sharper, and the same network
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Live, the one thing to show of this lesson: the slider of section 4.6. The curve narrows, no prediction changes.
-# Ask, before you move it: which of the three measures will notice that nothing has changed?
-# Only the adaptive one. λ_max grows almost thirtyfold from a = 1 to 10; Keskar's sharpness first falls, then rises, because of the + 1 in its box.
-# So a canyon and a basin stand here with the same loss, the same accuracy, the same answer to every digit.
-# Ask why training doesn't end there by itself: it starts with weights of one scale in all layers.
-# Lee, fourth part: C39.
-
-# %% tags=["hide-input", "nbval-ignore-output", "on-slide"]
+# %% shown-11 tags=["hide-input", "nbval-ignore-output"]
 panel = (factors, alphas, cuts, measures, probabilities)
-fig, update = draw_rescaling(*panel)
+fig, update = draw.rescaling(*panel)
 show(fig, alt=update(a=5))
 
 # %%
-fig, update = draw_rescaling(*panel)
+fig, update = draw.rescaling(*panel)
 _ = explore(
     fig,
     update,
@@ -1101,20 +885,7 @@ for below, rows in done.groupby("level"):
     print(f"loss {below:<4} ({len(means[below]):2} settings):", ", ".join(texts))
 settings, order = means[0.05], orders[0.05]
 
-# %% [markdown] tags=["slide"]
-# ## Flat goes with good. By which measure?
-#
-# Note:
-# 4 min · plans 90
-#
-# Sixteen settings, each the mean of five seeds, all at a training loss of 0.05.
-# Left: λ_max puts them in the order of their accuracy with hardly a mistake (rank correlation −0.94). At a loss of 0.2 the order is rather the reverse (+0.36).
-# And η/B, known before training, orders them nearly as well (+0.87).
-# Right: by the measure that rescaling doesn't fool, the full batch is the flattest of all, and among the worst.
-# What students usually get wrong: a rank correlation is taken for a cause. η and B move both axes.
-# Lee, fourth part: C39. Literature: Jiang et al. 2020 for, Andriushchenko et al. 2023 against.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-12 tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
 for size in sizes:
     rows = settings.loc[size]
@@ -1153,7 +924,7 @@ show(
 #
 # The other answer is the one from the board: here stand a basin and a canyon with the same loss, the same accuracy and the same answer to every digit.
 
-# %% tags=["on-slide"]
+# %% shown-13
 flattest, sharpest = (twins[a] for a in (1, 10))
 with torch.no_grad():
     answers = [twin(unseen.images).argmax(1) for twin in (flattest, sharpest)]
@@ -1228,27 +999,6 @@ show(
     "Right, filter-normalised: these two coincide, and the full batch lies beside them.",
 )
 
-# %% [markdown] tags=["slide"]
-# ## 1,000 walkers at the bottom of a canyon
-#
-# λ = 50, noise of standard deviation 20/√B, η = 0.01, 2,000 updates. Who leaves?
-#
-# - A: B = 1 alone
-# - B: B up to about 4
-# - C: B up to about 32
-# - D: all, sooner or later
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: noise 20 looks large only at B = 1; but η multiplies it, and the canyon is narrow.
-# - B: right. At B = 4 three quarters stand outside at the end, at B = 8 three in a hundred.
-# - C: right for η = 0.03, where B = 32 leaves and B = 64 mostly stays. η counts as much as B.
-# - D: true of endless time; within 2,000 updates those of B = 16 and more have not.
-#
-# Ask for the other end, too: why don't *all* walkers of B = 1 stand outside? The noise throws some back in.
-# Live: `guess_border`.
-
 # %% [markdown]
 # On the left one network looks like two.
 # On the right it is one again, and the full batch is still the steeper of the two that are left: here the story survives the correction.
@@ -1287,19 +1037,7 @@ def share_outside(lr, batch_size, start=-1.0, walkers=1000, num_steps=2000):
 batch_sizes = [1, 2, 4, 8, 16, 32, 64, 128, 256]
 left = {lr: [share_outside(lr, size) for size in batch_sizes] for lr in (0.01, 0.02, 0.03)}
 
-# %% [markdown] tags=["slide"]
-# ## Noise empties the canyon, below some B
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# The lecture's mechanism, in one dimension: it is seen (C43).
-# The border is sharp, within a factor of four in B, and a larger η moves it to larger batches.
-# The walkers spread with a variance of ηs²/(Bλ(2 − ηλ)): B and η together.
-# Ask what the last factor says: at ηλ = 2 no noise is needed. From η = 0.039 to 0.041 the full batch, 0.01 beside the bottom, goes from staying to leaving.
-# Exercise 4B asks how much larger B must be at η = 0.035 than at 0.02; the tempting answer is 1.75, by η/B.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-14 tags=["hide-input"]
 fig, (ax, share_ax) = plt.subplots(1, 2, figsize=(9.6, 3.8))
 position = np.linspace(-1.5, 3, 500)
 ax.plot(position, two_wells(position), color="#222222")
@@ -1374,23 +1112,7 @@ hovering = {rate: curve[0, -10:].mean() * rate / 2 for rate, curve in edges.item
 for rate, share in hovering.items():
     print(f"η = {rate}: λ_max at the end is {share:.2f} times 2/η")
 
-# %% [markdown] tags=["slide"]
-# ## No noise at all: η forbids canyons
-#
-# Above η = 2/λ every step overshoots by more than it was off.
-#
-# Full-batch training goes to that border and stays.
-#
-# Note:
-# 4 min · plans 90
-#
-# A small network, 500 digits, squared error, full batch: λ_max climbs to 2/η and hovers there, 0.94 and 1.06 times 2/η for the two larger rates; the smallest has not come so far in 500 updates.
-# Cohen et al. 2021 call it the edge of stability.
-# Ask: what does it say about "large batches fall into canyons"? A larger η alone forbids them, whatever B is.
-# With the cross-entropy everything flattens later, so the border is touched early in training only.
-# Lesson 5 derives 2/λ, with momentum.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-15 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.8))
 for (rate, curve), color in zip(edges.items(), (blue, orange, green), strict=True):
     ax.plot(np.arange(0, 501, 20), curve[0], color=color, marker="o", markersize=3)
@@ -1416,19 +1138,7 @@ show(
 #
 # **Predict.** Will the small batch, set down in the canyon, leave it? Will the full batch, set down in the basin, fall into a canyon?
 
-# %% [markdown] tags=["slide"]
-# ## And a network? Change the batch size half-way
-#
-# Note:
-# 3 min · plans 90
-#
-# Each network goes from a loss of 0.1 to 0.05 with the *other* batch size.
-# Ask first: will the small batch leave the canyon? Will the full batch, set down in a basin, fall into one?
-# It leaves; it doesn't fall. The full batch doesn't look for canyons, it has nothing that would keep it out of one, except the border 2/η.
-# One seed of each: say so.
-# Lee, fourth part: C43.
-
-# %% tags=["nbval-ignore-output", "on-slide"]
+# %% shown-16 tags=["nbval-ignore-output"]
 endings = {("large", "large"): large, ("small", "small"): small}
 for first, second in ((small_batch, large_batch), (large_batch, small_batch)):
     midway = on_the_way[first][0.1][0]
@@ -1442,7 +1152,7 @@ for (first, second), value in ended.items():
         f"unseen accuracy {accuracy:.1%}"
     )
 
-# %% tags=["on-slide"]
+# %% shown-17
 left_it = ended["large", "small"] < 0.6 * ended["large", "large"]
 stayed_out = ended["small", "large"] < 0.6 * ended["large", "large"]
 print("the small batch leaves the canyon:", left_it)
@@ -1505,20 +1215,7 @@ verdict(
 # "The Hessian decides" has a gap as well.
 # Two surfaces:
 
-# %% [markdown] tags=["slide"]
-# ## Saddle or minimum? The Hessian at the origin
-#
-# Note:
-# 4 min · plans 90
-#
-# From the page on critical points in Lee's summary (C67 to C71).
-# Ask which of the three is a minimum, a saddle, a maximum, before you read the columns aloud.
-# The first two have the same Hessian: with an eigenvalue of zero it doesn't decide. In our network 16,512 weights have none but zeros, since their pixels are always black.
-# "Either saddle or minimum" leaves out maxima.
-# And one leaves a saddle along an eigenvector of a *negative* eigenvalue; that word is missing (C71).
-# "Local minima may be rare" (C70): none of our 202 stops was one, none was a saddle either.
-
-# %% tags=["on-slide"]
+# %% shown-18
 surfaces = {
     "w₁² + w₂⁴": lambda w: w[0] ** 2 + w[1] ** 4,
     "w₁² − w₂⁴": lambda w: w[0] ** 2 - w[1] ** 4,
@@ -1551,7 +1248,7 @@ probe[: 128 * 784].view(128, 784)[:, black] = 1.0  # all of them at once
 no_curvature = bool((Hessian(small, few) @ probe == 0).all())
 print("H·v is exactly zero along them:", no_curvature)
 
-# %% tags=["on-slide"]
+# %% shown-19
 verdict(
     "C68",
     spectra["−w₁² − w₂²"].max() < 0,  # a maximum
@@ -1613,23 +1310,7 @@ verdict("C70", (ends["smallest_eigenvalue"] < 0).all())
 # Both were trained with ADAM "until the loss function ceased to improve", five times each (the table has the means).
 # Sharpness is the largest rise of the training loss f in the box |zᵢ| ≤ ε(|wᵢ| + 1), in percent of 1 + f, with ε = 0.001.
 
-# %% [markdown] tags=["slide"]
-# ## Keskar's table: find the slip
-#
-# "In testing, the small batch is worse. This is overfitting." Is it?
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# Give the room a minute with the test columns.
-# The slip (C37): in all six rows the small batch is *better*, by 0.22 to 5.27 points; the lecture's own heading has it right.
-# "Overfitting" (C38): the paper denies it; test accuracy doesn't peak and fall, so stopping early wouldn't help.
-# "About the same training accuracy" (C36): on five of six, and on F1, C3 and C4 the large batch trains *better*.
-# Ask what the table doesn't tell: the learning rates, and the training losses, on which sharpness depends.
-# "Large" is a tenth of the data, 6,000 for MNIST alone (C35).
-# Lee, fourth part: C33 to C38.
-
-# %% tags=["on-slide"]
+# %% shown-20
 published = {  # training and test accuracy (%), sharpness: small batch, large batch
     "F1, MNIST": (99.66, 99.92, 98.03, 97.81, 1.23, 205.14),
     "F2, TIMIT": (99.99, 98.35, 64.02, 59.45, 1.39, 310.64),
@@ -1678,20 +1359,7 @@ for below in (0.2, 0.05, 0.01):
 # The budget is his, "until the loss ceases to improve": here, until the full training loss has gained less than 1 % in five epochs, or for 200 epochs.
 # (Three differences: no batch norm, He-normal weights at the start, curvature measured on the first 5,000 training digits.)
 
-# %% [markdown] tags=["slide"]
-# ## His network F1 again, on all of MNIST
-#
-# Note:
-# 5 min · plans 90
-#
-# ADAM, 256 and 6,000, five runs each, until the loss gains less than 1 % in five epochs, or for 200 epochs.
-# Read three rows. Sharpness: the large batch some 240 times as sharp (he: 167).
-# λ_max and tr H: the *opposite*, by a factor of 50 and more.
-# Test accuracy: no difference that can be told from the spread of the runs.
-# Both are right. The box reaches far, and λ_max is measured on the spot; and the budget matches nothing: the large batch's loss is several thousand times smaller.
-# Ask: which row would you have reported?
-
-# %% tags=["on-slide"]
+# %% shown-21
 f1 = read_results("results/keskar_f1.csv")
 f1 = f1[(f1["num_train"] == 60_000) & (f1["status"] == "ok")]
 his = {  # what is measured: column, factor, his small batch, his large batch
@@ -1735,20 +1403,7 @@ print(f"small batch ahead in testing: {mean:+.2f} ± {half:.2f} points (95 % int
 # Is that the network's doing, or ADAM's, or that of the missing batch norm?
 # The same again on 10,000 digits with B = 40 and 1,000, with batch norm, and with plain SGD (η = 0.1 for both); and his network C1 on pictures, with batch norm and dropout as published, but with 16 channels in place of 64, on 5,000 pictures of CIFAR-10 with B = 25 and 500, at most 60 epochs.
 
-# %% [markdown] tags=["slide"]
-# ## The sharper one, always; the worse one, not
-#
-# Note:
-# 3 min · plans 90
-#
-# Ask the room to find a line in which sharpness and testing go together, and one in which they don't.
-# Together: SGD, where the small batch is also the one that is trained further. Not: ADAM on digits, the largest ratios of all and no difference in testing.
-# λ_max changes sides with the training loss: it is small where a run was trained far, whatever its batch size.
-# C1 is the fair line, since both sizes ended at about the same loss: sharper by both measures, and 1.8 ± 2.1 points in testing.
-# What students usually get wrong: they read a table of means as a cause.
-# Lee, fourth part: C31, C42.
-
-# %% tags=["on-slide"]
+# %% shown-22
 every_f1, c1 = (read_results(f"results/keskar_{name}.csv") for name in ("f1", "c1"))
 few_digits = every_f1[every_f1["num_train"] == 10_000]
 with_adam = few_digits["optimizer"] == "adam"
@@ -1817,24 +1472,6 @@ for name in ("F1, MNIST", "C1, CIFAR-10"):
 # - **Does sharpness cause generalisation, or predict it? (O3)** Scale-free measures are needed for the question to have a meaning, and they don't settle it.
 # - **Do small batches find flat places by noise, or by η? (O4)** Both have a hand in it here: noise (4.8), the ratio η/B (4.4), the border 2/η. Which of them matters in a large network, and when, isn't known; early training seems to count most (Jastrzębski et al. 2020).
 # - **Are the two solutions in different valleys at all? (O5)** On our line there is hardly a wall, but a straight line is weak evidence either way; Sagun et al. 2017 argue for one connected flat region.
-
-# %% [markdown] tags=["slide"]
-# ## To take home
-#
-# - Compare curvatures at one training loss, by two backward passes, in evaluation mode.
-# - At one η larger batches are sharper; with another η they needn't be.
-# - Any minimum can be made sharp without changing one prediction.
-#
-# Discuss: does flatness make a network good, or do η and B make it both flat and good? What would tell the two apart?
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Lee ends with: one explanation, not everybody believes it, it needs research (C44). That was right, and is.
-# For "cause": measures of sharpness predict generalisation best among more than forty (Jiang et al. 2020).
-# Against: λ_max lowered by η or by SAM at large batches, without any gain in testing (Kaur, Cohen, Lipton 2022); no good correlation in modern networks (Andriushchenko et al. 2023).
-# What would tell: change the flatness and leave η and B alone. Rescaling does just that, and nothing happens; but rescaling fools only measures that depend on scale.
-# Homework: exercises 4A to 4E check themselves; the last one of "Further" is open.
 
 # %% [markdown]
 # ## Summary

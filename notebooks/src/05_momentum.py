@@ -4,6 +4,8 @@
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -52,11 +54,12 @@ from course_utils.descent import (
     saddle,
     shelf,
 )
-from course_utils.experiment import read_results, summarize
+from course_utils.results import read_results, summarize
 from course_utils.models import mlp
 from course_utils.plotting import mark_guess, mean_interval, plot_band, plot_surface, show
 from course_utils.training import evaluate, minibatches, train
-from course_utils.widgets import draw_ball, draw_momentum, explore
+from course_utils.explore import explore
+from lessons.lesson_5 import draw
 
 # %% [markdown]
 # Everything you may want to change stands in one cell.
@@ -68,23 +71,6 @@ lr = 0.5  # learning rate η on the first toy surface
 beta = 0.8  # momentum coefficient β there
 num_seeds = 5  # runs behind each mean of the runs on digits that are made here
 orange, blue, green, pink = "#D55E00", "#0072B2", "#009E73", "#CC79A7"
-
-# %% [markdown] tags=["slide"]
-# ## What does momentum do, and when does it help?
-#
-# - How fast is it in a ravine?
-# - Which of the formulas in use is right?
-# - When does it help: ravine, local minimum, saddle, noise, digits?
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Ask the room: who has typed `momentum=0.9`, and why 0.9?
-# Write two answers on the board and come back to them on the last slide.
-# Fix the letters: η is the learning rate, β the momentum coefficient (Lee's λ, Raschka's α), m the move, λ an eigenvalue.
-# What students bring along: "momentum is an average", "β is friction", "momentum is faster".
-# The first two are slips (E18, E17); the third depends on what is compared.
-# Lee, second half: C51 to C66, C72. Raschka, L12.3: E01 to E21.
 
 # %% [markdown]
 # ## 5.1 Where gradient descent is slow, and where it stops
@@ -108,20 +94,7 @@ paths = {
     for name, (s, w, _) in places.items()
 }
 
-# %% [markdown] tags=["slide"]
-# ## Where does gradient descent stay for ever?
-#
-# Note:
-# 4 min · plans 90
-#
-# Before you show the lines below the figure, ask in which of the four it stays for ever, and why each of the others lets it go.
-# Plateau and saddle cost time, as the gradient is small there.
-# The ravine is slow for another reason: its walls are so steep that η must stay small, and for such an η the floor is too flat.
-# Two illnesses, too small a gradient and too many different curvatures; one medicine is claimed to help against both.
-# What students usually get wrong: that gradient descent stops at a saddle. It would have to start exactly on the line that leads in.
-# Lee, second half: C52, C54; vanilla gradient descent is C55, C56.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-1 tags=["hide-input"]
 fig, axes = plt.subplots(1, 4, figsize=(9.6, 2.9))
 for ax, (name, (surface, _, _)) in zip(axes, places.items(), strict=True):
     points = paths[name][:60]
@@ -159,7 +132,7 @@ show(
     "the shallow left valley. Saddle: they run onto the pass and crowd there. Ravine: they fall in and then creep along it.",
 )
 
-# %% tags=["on-slide"]
+# %% shown-2
 smallest = {}
 for name, (surface, _, goal) in places.items():
     reached = surface.loss(paths[name]) <= goal
@@ -173,7 +146,7 @@ for name, (surface, _, goal) in places.items():
 # In the ravine the walls are the trouble: they are so steep that η must stay below 2, or the path would leave it, and for such an η the floor is too flat.
 # These are two different illnesses, *too small a gradient* and *too many different curvatures*, and one medicine is claimed to help against both.
 
-# %% tags=["on-slide"]
+# %% c52
 verdict("C52", *(smallest[name] < 0.01 for name in ("plateau", "local minimum", "saddle")))
 
 # %% [markdown]
@@ -187,23 +160,7 @@ verdict("C52", *(smallest[name] < 0.01 for name in ("plateau", "local minimum", 
 # Line (1) then line (2), repeated (C62), is all of it; in Python with the same letters:
 
 
-# %% [markdown] tags=["slide"]
-# ## Momentum: keep a part β of the last move
-#
-# $$m^{t} = \beta\,m^{t-1} - \eta\,g^{t-1} \qquad\qquad w^{t} = w^{t-1} + m^{t}, \qquad m^0 = 0$$
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# On the board: m¹ = −ηg⁰, so the first step is that of gradient descent (C59); m² = βm¹ − ηg¹.
-# Let the room say m³ without looking.
-# Lee's spoken sentence, "m¹ minus g¹", leaves out β and η; his formula has both (C60).
-# Ask: he calls the move a compromise of its two parts, so does its *length* lie between theirs? No, only its direction: where the parts agree they add up (C61), and that is the whole point.
-# Raschka writes Δw = −m and subtracts it: the same rule (E15).
-# Lee, second half: C57 to C62. Raschka: E01, E14, E15.
-
-
-# %% tags=["on-slide-code"]
+# %% momentum-step
 def momentum_step(w, move, gradient, lr, beta):
     """Return the weights and the move after one update."""
     move = beta * move - lr * gradient(w)
@@ -369,23 +326,7 @@ for b in (0.5, 0.9, 0.99, 0.999):
     ramp, half_life = (speed < 0.95 * speed[-1]).sum() + 1, np.log(0.5) / np.log(b)
     print(f"{b:5}  {speed[-1]:11.0f} steps  {ramp:8} updates  {half_life:9.1f}  {holds}")
 
-# %% [markdown] tags=["slide"]
-# ## A sum that slowly forgets, not an average
-#
-# $$m^{t} = -\eta \sum_{i<t} \beta^{\,t-1-i}\, g^{i} \qquad \text{on an even slope:}\quad m^{t} \longrightarrow -\frac{\eta}{1-\beta}\,g$$
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# On the board: put the rule into itself twice, then read off the sum (C63, C65).
-# Ask: how many times longer are the moves in the end with β = 0.9, with 0.99, with 0.999? 10, 100, 1,000.
-# Left: how long a gradient is remembered; its half-life is 6.6 updates at 0.9 and 69 at 0.99.
-# Right: the ramp of about 1/(1 − β) updates, a warm-up that you get whether you want it or not.
-# What students usually get wrong: they call it a moving average, as Raschka does twice (E09, E18, both slips).
-# The weights of an average add up to 1; these add up to 1/(1 − β).
-# Name it now, the rest of the hour needs it: η/(1 − β) is the *effective* learning rate.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-5 tags=["hide-input"]
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6))
 age, updates = np.arange(60), np.arange(1, 1001)
 for b, color, style, where in (
@@ -472,30 +413,6 @@ verdict("E18", all(np.isclose(excess[b], 1 / (1 - b)) for b in weights))
 # The four that claim to be the same method, in Python:
 
 
-# %% [markdown] tags=["slide"]
-# ## Which formula is the right one?
-#
-# | | stores | its update | the weights |
-# |---|---|---|---|
-# | Lee, Sutskever | move m | m ← βm − ηg | w ← w + m |
-# | Raschka | Δw = −m | Δw ← βΔw + ηg | w ← w − Δw |
-# | PyTorch | b = −m/η | b ← βb + g | w ← w − ηb |
-# | moving average | u = −m/η′ | u ← βu + (1 − β)g | w ← w − η′u |
-#
-# One method in four spellings, each with its own rate, while nothing changes on the way.
-#
-# Note:
-# 3 min · plans 10, 50, 90
-#
-# The question that learners ask most: they have met two of these and wondered which is wrong.
-# Ask: what are the units of what is stored? Moves in the first two rows, gradients in the last two.
-# Put m = −ηb into the first row and get the third, on the board.
-# What students usually get wrong: they take the factor 1 − β of the last row for a detail. Leave open what it does to the rate: that is the next vote.
-# In a 10-minute plan stop here and say the two answers: at constant η and β all are right; when η changes, the upper two coast at the old rate.
-# Lee writes λ for β, Raschka α, Sutskever μ, PyTorch `momentum`; PyTorch's first buffer is the first gradient, which is the same as starting from 0.
-# Lee: C57, C58. Raschka: E15, E18.
-
-
 # %%
 def lee(w, m, g, lr, beta):
     m = beta * m - lr * g
@@ -552,40 +469,7 @@ def gap(points, others):
     return abs(points - others).max() / abs(others).max()
 
 
-# %% [markdown] tags=["slide"]
-# ## Same path with a moving average: which lr?
-#
-# `SGD(lr=0.1, momentum=0.9)` has done well.
-#
-# Your own code: u ← 0.9u + 0.1g, then w ← w − lr · u. It needs
-#
-# - A: lr = 0.1
-# - B: lr = 1
-# - C: lr = 0.01
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# One minute alone, then a vote, then one minute with the neighbour.
-#
-# - A: chosen because it is "the same method", and so the same rate. It is the trap: the moves come out a tenth as long.
-# - B: right, η/(1 − β). The rate of a moving average is the effective learning rate.
-# - C: chosen by those who remember that β = 0.9 makes moves ten times longer. It does, but in SGD; the average has taken that away, and more must be given, not less.
-
-# %% [markdown] tags=["slide"]
-# ## All the same, but for one
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# 200 random gradients, the same for all, in float64; "equal" means to twelve digits.
-# B was right: the average is SGD at lr/(1 − β). With the same lr its path goes a tenth as far, hence the gap of 0.90.
-# Live: change `betas` to 0.99 in this cell and ask for the last gap before you run it.
-# Ask those who are quick: is `dampening=0.9` PyTorch's moving average? Nearly: its first gradient enters whole, a push ten times too large.
-# In 90 minutes let the room do exercise 5A now, by hand.
-# Raschka: E18.
-
-# %% tags=["on-slide"]
+# %% shown-6
 rng = np.random.default_rng(5)
 gradients = rng.standard_normal((200, 10))
 steady, betas = np.full(200, 0.1), np.full(200, 0.9)
@@ -635,27 +519,6 @@ print("dampening = β is the moving average:", gap(dampened, average) < 1e-12)
 print(f"    gap {gap(dampened, average):.2f}")
 print("with its first gradient times 1 − β:", gap(corrected, average) < 1e-12)
 
-# %% [markdown] tags=["slide"]
-# ## η falls to a tenth: who goes on coasting?
-#
-# A long even slope, β = 0.9; after 100 updates the learning rate is divided by 10.
-#
-# - A: Lee's form
-# - B: PyTorch's form
-# - C: both
-# - D: neither
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: right. Lee's m holds moves, and those in it were made at the old rate.
-# - B: chosen because PyTorch's buffer is a long sum of old gradients. It is, but all of it is multiplied by the new η at once.
-# - C: chosen because both remember. What matters is what they remember: gradients have no rate in them, moves have.
-# - D: chosen because "the rate multiplies everything". True in PyTorch's form only.
-#
-# Then ask A's voters for a number: by which update is it down as well?
-# Live: put the room's number into `guess_slow`.
-
 # %% [markdown]
 # The one undampened gradient is a push ten times too large, and it is never taken back.
 # (`nesterov=True` needs β > 0 and no dampening; PyTorch refuses anything else.)
@@ -676,22 +539,7 @@ drop = np.where(np.arange(200) < 100, 0.1, 0.01)
 even = np.ones((200, 1))  # an even slope, g = 1
 fast, slow = (abs(np.diff(walk(rule, even, drop, betas)[:, 0])) for rule in (lee, pytorch))
 
-# %% [markdown] tags=["slide"]
-# ## Moves coast at the old rate, gradients don't
-#
-# When the rate of a form changes, multiply what it stores: Lee's m by (new η/old η).
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# What is left of the old moves falls by β = 0.9 an update: some thirty updates until it hardly shows.
-# Which of the two one wants is a matter of taste; that they differ is a fact.
-# The factor on the slide is Goyal et al.'s momentum correction, and exercise 5B.
-# Ask: and if β changes? Then the first three forms agree, and the average needs the correction, as its own rate is η/(1 − β).
-# It is seen on digits, too: after a drop of η the training loss of Lee's form climbs from 0.087 to 0.106 within twenty updates, while PyTorch's goes down (recorded, 5.9). Fifty updates later little of it is left.
-# Raschka: momentum together with learning-rate decay, E07.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-7 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.6))
 ax.plot(np.arange(1, 201), fast, color=blue)
 ax.plot(np.arange(1, 201), slow, color=orange, linestyle="--")
@@ -788,24 +636,7 @@ for name, pair in cases.items():
 # $$\textbf{(6)}\quad \beta = \frac{M}{M+\mu\,dt}, \qquad \eta = \frac{dt^{2}}{M+\mu\,dt}$$
 
 
-# %% [markdown] tags=["slide"]
-# ## Is β a mass, or friction?
-#
-# $$M\ddot x + \mu\dot x = -g \qquad\Longrightarrow\qquad \beta = \frac{M}{M+\mu\,dt}, \quad \eta = \frac{dt^{2}}{M+\mu\,dt}$$
-#
-# Note:
-# 5 min · plans 90
-#
-# Ask before the lower lines are read: which β has more friction, 0.5 or 0.99?
-# On the board: differences for ẍ and ẋ, solve for the next x, and the two-line rule stands there.
-# The upper lines are Newton's ball, integrated by itself, against the rule: equal for every mass.
-# The lower lines are exactly flat ground, where each update multiplies the move by β.
-# What students usually get wrong: they take β for friction, as Raschka's sentence says ("the larger, the larger the previous velocity" is its right half, E17).
-# He also says that there is no mass here (E04); the paper that he cites, Qian 1999, calls β analogous to the mass.
-# Raschka: E03, E04, E17.
-
-
-# %% tags=["on-slide"]
+# %% shown-8
 def newton(gradient, start, mass, drag, dt, num_steps):
     x, before, points = start, start, [start]
     for _ in range(num_steps):
@@ -834,7 +665,7 @@ for mass in (0.0, 1.0, 9.0, 99.0):
 # **Predict.** Which β has more friction, 0.5 or 0.99?
 
 
-# %% tags=["on-slide"]
+# %% e17
 def flat(w):
     return 0.0 * w
 
@@ -883,23 +714,9 @@ for rate, b in ((0.001, 0.9), (0.001, 0.99), (1.2, 0.5)):
 # **Predict.** On the way up the hill, the gradient pushes back.
 # Which number decides whether the ball goes on all the same?
 
-# %% [markdown] tags=["slide"]
-# ## What carries the ball uphill?
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Lee's best picture, in four stages: slope (i), valley (ii), lowest point (iii), uphill (iv).
-# Ask at the lowest point: the gradient is zero, so why does it move? Ask on the way up: which number decides?
-# Left, the two parts of the next move; right, the two parts of every move, so that one sees which wins.
-# Live: in the lesson move the step from 0 to 12, then lower β until the ball stays in the first valley.
-# With η = 0.05 and β = 0.9 it ends at w = 1.07, gradient descent at −0.91.
-# What students usually get wrong: they read this as "momentum finds better minima". The next slide of the 90-minute plan is for them; in 50 minutes say that a ball is thrown out of good valleys as well.
-# Lee, second half: C66, C53.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-10 tags=["hide-input"]
 around = {"xlim": (-2.1, 2.1), "ylim": (-0.55, 1.5)}
-fig, update = draw_ball(well, **around)
+fig, update = draw.ball(well, **around)
 show(fig, alt=update(step=6, lr=0.05, beta=0.9, start=-1.6))
 
 # %% [markdown]
@@ -907,7 +724,7 @@ show(fig, alt=update(step=6, lr=0.05, beta=0.9, start=-1.6))
 # Move the step; then lower β until the ball stays in the first valley.
 
 # %%
-fig, update = draw_ball(well, **around)
+fig, update = draw.ball(well, **around)
 _ = explore(
     fig,
     update,
@@ -948,21 +765,7 @@ for start in (-1.6, 1.9):
         w, move = momentum_step(w, move, well.gradient, rates, 1 - friction)
     ends[start] = w > hill
 
-# %% [markdown] tags=["slide"]
-# ## Inertia does not know which valley is good
-#
-# Note:
-# 5 min · plans 90
-#
-# Left, the ball starts above the shallow valley; right, above the deep one. Every point is a pair of η and β.
-# Ask for one pair that rescues on the left and does no harm on the right, and then for one that does both.
-# Below β = 0.5 it is never thrown out in this map.
-# Towards β = 0.99 the stripes are so fine that a hair's breadth in η decides.
-# A flat shelf is the same story: the ball gets β/(1 − β) times its last move across it, and no farther (E11, E12).
-# What students usually get wrong: "helps to jump out of local minima" has a condition and a price.
-# Raschka: E10 to E13.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-11 tags=["hide-input"]
 fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), sharey=True)
 colors = plt.matplotlib.colors.ListedColormap(["#E9B384", "#8DBFDD"])
 for ax, deep in zip(axes, ends.values(), strict=True):
@@ -993,7 +796,7 @@ show(
 )
 
 
-# %% tags=["on-slide"]
+# %% e10
 def ends_deep(start, b):
     """Return whether a ball ends in the deep valley, at η = 0.05."""
     return bool(descend(well.gradient, start, lr=0.05, beta=b, num_steps=2000)[-1] > hill)
@@ -1157,25 +960,7 @@ for b in (0.0, 0.5, 0.9, 0.99):
     )
     print(f"effective ηλ up to {edge / (1 - b):.0f}")
 
-# %% [markdown] tags=["slide"]
-# ## One quadratic equation decides
-#
-# $$\sigma^2-(1+\beta-\eta\lambda)\,\sigma+\beta=0$$
-#
-# Note:
-# 12 min · plans 90
-#
-# The derivation for the board, lines (8) to (12) of the lesson, each from those above it.
-# (8): near a minimum g = λw; put it into w⁺ = w − ηg + β(w − w⁻): a matrix two by two, to the power t.
-# (9): its eigenvalues; their product is β, their sum 1 + β − ηλ.
-# (10): complex roots are conjugate, so |σ| = √β, whatever η and λ: the ball rings.
-# (11): at the lower end of that range both are 1 − √(ηλ), the best for this ηλ.
-# (12): a root leaves through σ = −1: stable if and only if 0 < ηλ < 2(1 + β).
-# Then read the map together: where is gradient descent? On its lower edge. Where does it explode? At ηλ = 2.
-# Ask before (12): with β = 0.9, how much larger may η be than for gradient descent? Not ten times: 1.9 times. It is the *effective* rate that may be 19 times as large.
-# What students usually get wrong: that more β always damps. Beyond the blue line the swing shrinks by √β, so more β rings longer.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-13 tags=["hide-input"]
 steps, strengths = np.meshgrid(np.linspace(0.001, 4, 400), np.linspace(0, 0.999, 200))
 sizes = abs(growth_factors(steps, strengths, 1.0)).max(-1)
 fig, ax = plt.subplots(figsize=(6.4, 4.4))
@@ -1227,25 +1012,6 @@ show(
     "(0, 1) to (1, 0) marks critical damping, with the over-damped corner on its left; between them the factor is the square root of β.",
 )
 
-# %% [markdown] tags=["slide"]
-# ## κ = 100: how many updates does momentum need?
-#
-# The steepest direction is 100 times as curved as the flattest.
-# Tuned gradient descent needs about 700 updates to come a million times closer. Tuned momentum needs about
-#
-# - A: 350
-# - B: 80
-# - C: 7
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: chosen because momentum surely helps, but how could two lines help more than twofold? They change the exponent of κ.
-# - B: right. The rate has √κ = 10 in place of κ = 100: 69 updates by the formula, 85 measured.
-# - C: chosen by those who divide by κ = 100. Momentum takes its root, and no more.
-#
-# What students usually get wrong: tuned means that *both* have their own best η.
-
 # %% [markdown]
 # The map is for one λ.
 # A bowl has many, from the smallest μ to the largest L, all at the same η and β, and the slowest of them sets the pace; κ = L/μ is the *condition number*.
@@ -1262,23 +1028,7 @@ show(
 #
 # **Predict.** κ = 100. Gradient descent needs about 700 updates to come a million times closer. And momentum?
 
-# %% [markdown] tags=["slide"]
-# ## With momentum, κ becomes √κ
-#
-# $$\text{gradient descent: } \frac{\kappa-1}{\kappa+1} \qquad\qquad \text{momentum: } \frac{\sqrt\kappa-1}{\sqrt\kappa+1}$$
-#
-# Note:
-# 4 min · plans 50, 90
-#
-# This is what momentum was invented for (Polyak 1964).
-# On the board, in 50 minutes only the idea: one η and β for all directions, the slowest sets the pace; the best pair makes the flat and the steep end equally fast.
-# Ask: why 85 and not 69? At critical damping the two roots coincide, and the distance falls like t·ρᵗ.
-# The last line: of 20,000 other pairs of η and β none is better.
-# A caveat to say aloud: it holds for quadratics. The lesson shows a convex surface with one minimum on which the heavy ball, so tuned, circles for ever (Lessard et al. 2016).
-# Live: the explorer, with κ at 50, then 500; exercises 5C and 5D belong here.
-# Raschka: E05.
-
-# %% tags=["on-slide"]
+# %% shown-14
 kappa = 100.0
 root = np.sqrt(kappa)
 hollow = ravine(kappa)  # L = 1, μ = 1/κ
@@ -1301,7 +1051,7 @@ for name, (rate, b) in tuned.items():
     print(f"{name:16} η = {rate:.3f}, β = {b:.3f}: rate {rate_of[name]:.4f},", end=" ")
     print(f"so {expected:.0f} updates; measured {needed[name]}")
 
-# %% tags=["on-slide"]
+# %% shown-15
 trial = np.meshgrid(np.linspace(0.01, 3.99, 200), np.linspace(0, 0.99, 100))  # η, β
 pace = [abs(growth_factors(*trial, curvature)).max(-1) for curvature in (1.0, 1 / kappa)]
 print(f"line (14): the best rate of 20,000 other pairs is {np.maximum(*pace).min():.4f}")
@@ -1313,11 +1063,11 @@ print(f"line (14): the best rate of 20,000 other pairs is {np.maximum(*pace).min
 # The squares and dots in the circle are the σ of the flat and of the steep direction; the start is turned from all flat (0°) to all steep (90°).
 
 # %% tags=["hide-input"]
-fig, update = draw_momentum()
+fig, update = draw.momentum()
 show(fig, alt=update(lr=1.0, beta=0.7, kappa=50, angle=30))
 
 # %%
-fig, update = draw_momentum()
+fig, update = draw.momentum()
 _ = explore(
     fig,
     update,
@@ -1356,21 +1106,7 @@ for b in (0.0, 0.5, 0.8, 0.9, 0.99, 0.999):
     calm[b], near[b] = updates_and_crossings(0.5, b), updates_and_crossings(1.9, b)
     print(f"β = {b:<5} {calm[b][0]:14,} {calm[b][1]:8,} {near[b][0]:23,} {near[b][1]:8,}")
 
-# %% [markdown] tags=["slide"]
-# ## More β needs fewer updates, up to a point
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# η = 1.9, just below the edge of gradient descent, κ = 100, the same start; 60 updates are drawn, the titles count all.
-# Ask: "momentum damps oscillation", which panel says so, and which says the opposite?
-# At η = 0.5 gradient descent doesn't oscillate at all, and it is momentum that brings the swinging in.
-# Fewer updates up to a β that suits κ; at 0.999 sixty times as many as without.
-# Raschka gives 0.9 to 0.999 as usual (E16); 0.9 is by far the most common, and 0.999 is Adam's β₂.
-# What students usually get wrong: they tune β alone, at the η that they have.
-# Raschka: E05, E16, E19.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-16 tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.5), sharey=True)
 for ax, b in zip(axes, (0.0, 0.8, 0.999), strict=True):
     points = descend(hollow.gradient, np.array([-0.7, 0.7]), lr=1.9, beta=b, num_steps=60)
@@ -1394,7 +1130,7 @@ show(
     "β = 0.999: the path swings across the whole picture without end.",
 )
 
-# %% tags=["on-slide"]
+# %% shown-17
 verdict(
     "E19",
     near[0.8][0] < near[0.0][0] / 3,
@@ -1482,26 +1218,6 @@ print(
     all(abs(runs[name][-1]) < 1e-6 for name in ("gradient descent", "Nesterov")),
 )
 
-# %% [markdown] tags=["slide"]
-# ## Noise: does momentum bring us closer to the minimum?
-#
-# Noisy gradients; in the end the weights scatter around the minimum.
-#
-# β = 0.9 in place of 0, the same η. The variance of the scatter is
-#
-# - A: smaller
-# - B: the same
-# - C: ten times larger
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: chosen because momentum averages noise away, "makes SGD less noisy" (E02). It smooths the direction; but it sums, and each gradient goes on acting for ten updates.
-# - B: right if the *effective* rate η/(1 − β) is the same. Here η is, so it isn't.
-# - C: right: the variance goes with η/(1 − β), which is ten times larger.
-#
-# Live: ask for the standard deviation; without momentum it is 0.23. Put the room's number into `guess_scatter`.
-
 # %% [markdown]
 # The √κ is a promise about quadratics, and so about the neighbourhood of a minimum.
 # For the heavy ball it is false in general, and for the class of all smooth strongly convex functions it is proven to be out of reach (Goujaud et al. 2023); Nesterov's method has the guarantee.
@@ -1548,20 +1264,7 @@ for name, (rate, b) in settings.items():
     print(f"{name:22} variance {variance[name]:.3f}, formula {formula:.3f};", end=" ")
     print(f"consecutive moves correlate {agree[name]:+.2f}")
 
-# %% [markdown] tags=["slide"]
-# ## A smoother path, and no better a place
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Left to right: ragged and narrow, smooth and wide, smooth and narrow.
-# Consecutive moves agree with momentum (correlation +0.85 and +0.89 against −0.05): that much of "less noisy" is true.
-# The place is decided by the effective learning rate alone, to first order in ηλ.
-# Ask: which two panels would you compare in a paper?
-# What students usually get wrong: they mix two zigzags. The one from curvature, in the ravine, is damped; the one from noise is enlarged, unless η is lowered with it (E08).
-# Raschka: E02, E08.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-18 tags=["hide-input"]
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.1), sharey=True)
 for ax, (name, points) in zip(axes, clouds.items(), strict=True):
     ax.plot(points[:150, 0], color=blue, linewidth=1)
@@ -1576,7 +1279,7 @@ show(
     "as wide. β = 0.9 at the same effective rate: smooth, and as narrow as without." + said,
 )
 
-# %% tags=["on-slide"]
+# %% e02
 wider = variance["β = 0.9, same η"] / variance["no momentum"]
 equal = variance["β = 0.9, same η/(1−β)"] / variance["no momentum"]
 print(f"variance against no momentum: {wider:.1f} times at the same η,", end=" ")
@@ -1665,24 +1368,6 @@ for b, model in own.items():
     loss, accuracy = evaluate(model, train_set)
     print(f"β = {b}, η = {0.1 * (1 - b):.2f}: loss {loss:.3f}, accuracy {accuracy:.1%}")
 
-# %% [markdown] tags=["slide"]
-# ## Each β at its best η: where does 0.9 beat 0?
-#
-# 4,000 digits, a network with one hidden layer, 200 updates, training loss.
-#
-# - A: at every batch size
-# - B: at B = 10, where the noise is
-# - C: at B = 100 and 1,000
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# - A: chosen because 0.9 is everywhere in other people's code. At B = 10 the best of 0.9 is no better than the best of none.
-# - B: chosen because momentum "makes SGD less noisy". By the last slide the noise goes with the effective rate, and that is what is tuned.
-# - C: right: there curvature limits η, and momentum lets the effective rate grow beyond that limit.
-#
-# Live: without momentum B = 1,000 comes down to 0.054. How low with it? Put the number into `guess_loss`.
-
 # %% [markdown]
 # Momentum with a tenth of the learning rate did the same as none.
 # Is that so everywhere?
@@ -1704,23 +1389,7 @@ losses = summarize(last, by=by, value="log_loss").set_index(by)
 accuracies = summarize(last, by=by, value="valid_accuracy").set_index(by)
 print(f"{len(last)} runs, {losses.left_out.sum()} of them left out")
 
-# %% [markdown] tags=["slide"]
-# ## Momentum helps where curvature limits η
-#
-# Note:
-# 5 min · plans 50, 90
-#
-# Recorded: 390 runs, five seeds, up to eleven rates.
-# Three comparisons stand in this one figure; let the room find them.
-# Equal η, the large open marks: three different effective rates, so nothing about momentum can be concluded.
-# Equal η/(1 − β), straight up and down: at small rates 0 and 0.9 coincide; while η is small, momentum is a larger η and nothing else.
-# Each at its best, the lowest points: the fair one. The training loss is no lower with 0.9 at B = 10, and 17 times lower at B = 1,000.
-# There training breaks between η = 1 and 2, without momentum and with β = 0.9 alike: in the effective rate that is a factor of ten.
-# In *validation accuracy* the tuned runs with 0 and 0.9 at B = 1,000 cannot be told apart: say what is counted.
-# Larger studies report the same (Shallue et al. 2019, Wang et al. 2024). Exercise 5E does the three comparisons by formula.
-# Lee, second half: C64.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-20 tags=["hide-input"]
 beta_style = {0.0: ("#222222", "o"), 0.9: (blue, "s"), 0.99: (orange, "D")}
 fig, axes = plt.subplots(1, 3, figsize=(9.6, 4.0), sharey=True)
 for ax, size in zip(axes, (10, 100, 1000), strict=True):
@@ -1787,7 +1456,7 @@ for size in (100, 1000):
     print(f"B = {size}, η/(1−β) up to 0.2: β = 0.9 and none differ by {apart:.0%} at most")
 
 
-# %% tags=["on-slide"]
+# %% shown-21
 def clearly_lower(first, second):
     return first["mean"] + first.half_width < second["mean"] - second.half_width
 
@@ -1991,21 +1660,7 @@ falls = {
     for name, route in routes.items()
 }
 
-# %% [markdown] tags=["slide"]
-# ## Saddles: sooner at equal η, later at equal effective rate
-#
-# Note:
-# 6 min · plans 90
-#
-# Ask first: which leaves first, the full batch, B = 10, momentum at the same η, momentum at the same effective rate?
-# On the board: λ < 0 in the quadratic equation gives a root above 1, the growth per update. Toy with η = 0.1 and λ = −1: 145 updates from 10⁻⁶ to 1 without momentum, 52 with it at the same η, 226 at the same effective rate.
-# On digits, from weights times 0.01, it is the same order.
-# At the same effective rate the ramp holds the ball back just where things should grow.
-# B = 10 leaves no sooner than all 500, update for update: near zero weights every example's gradient vanishes, so there is no noise to push. Where there is noise it helps by a logarithm: 10,000 times smaller a batch saves 48 updates in the toy.
-# What students usually get wrong: gradient descent doesn't stop at a saddle, and a ball that starts exactly on the line that leads in stops as well.
-# Lee, second half: C51, C54, C72. Raschka: E13.
-
-# %% tags=["hide-input", "on-slide"]
+# %% shown-22 tags=["hide-input"]
 fig, ax = plt.subplots(figsize=(6.4, 3.8))
 steps = np.arange(0, 151, 5)
 for (name, runs), color, style in zip(
@@ -2096,23 +1751,6 @@ for optimizer_class in (torch.optim.RMSprop, torch.optim.Adam):
             ours, s = rmsprop(ours, s, g, lr=0.01)
         worst = max(worst, abs(ours - theirs.detach().numpy()).max())
     print(f"{optimizer_class.__name__:8} equal to ours over 200 updates: {worst < 1e-12}")
-
-# %% [markdown] tags=["slide"]
-# ## To take home
-#
-# - Momentum sums past gradients: look at η/(1 − β) first.
-# - All formulas are one method, until η or β changes.
-# - It buys speed where curvature limits η; under noise, nothing.
-#
-# "Momentum 0.9 beat plain SGD, both at lr = 0.1." What would you ask the authors?
-#
-# Note:
-# 3 min · plans 50, 90
-#
-# Go back to the two answers of the first slide: would they still be given?
-# The discussion: equal η is the one comparison that says nothing about momentum. Ask for plain SGD at lr = 1, for both tuned, for the batch size, for training loss or validation accuracy, for seeds, and for which formula their code has.
-# For homework: exercises 5A to 5E, and the open one under Further.
-# Lee and Raschka together: what holds, what holds under a condition and what was a slip stands on the page of verdicts.
 
 # %% [markdown]
 # That is where this course stops; the rest is another one.

@@ -4,8 +4,8 @@ import pytest
 from lab import ROOT
 from test_lessons import wait_until
 
-from course_utils.authoring.build import NOTEBOOKS, build
-from course_utils.authoring.slides import make_deck, read_slides
+from authoring.build import NOTEBOOKS, build
+from authoring.slides import make_deck, read_slides
 
 LESSONS = sorted((NOTEBOOKS / "src").glob("[0-9][0-9]_*.py"))
 SCRIPTS = ROOT / "build" / "slides" / "node_modules"

@@ -8,8 +8,8 @@ from pathlib import Path
 import jupytext
 import pytest
 
+from authoring.build import NOTEBOOKS
 from course_utils import checks
-from course_utils.authoring.build import NOTEBOOKS
 
 sys.path.insert(0, str(Path(__file__).parent))
 SOURCES = sorted((NOTEBOOKS / "src").glob("*.py"))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import nbformat
 
-from course_utils.authoring.homework import HOMEWORK, derive, read_paper
+from authoring.homework import HOMEWORK, derive, read_paper
 
 WITH_ONE_THREAD = {**os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1"}
 

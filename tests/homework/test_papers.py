@@ -8,7 +8,7 @@ import pytest
 import torch
 from course import Course, answered, is_test, name_of, points, quick_marks, wrong_answers
 
-from course_utils.authoring.homework import HOMEWORK, derive, papers, read_paper
+from authoring.homework import HOMEWORK, derive, papers, read_paper
 
 NAMES = papers()
 WRONG = [(name, *case) for name in NAMES for case in wrong_answers(name)]

@@ -34,7 +34,7 @@ import numpy as np
 import pandas as pd
 
 from course_utils.claims import CLAIMS_FILE  # the recorded results lie beside it
-from course_utils.experiment import read_results
+from course_utils.results import read_results
 from course_utils.homework import Paper
 
 paper = Paper("fair_fight", student_id)

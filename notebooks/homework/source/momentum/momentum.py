@@ -36,7 +36,7 @@ import numpy as np
 import torch
 
 from course_utils.claims import CLAIMS_FILE  # the recorded results lie beside it
-from course_utils.experiment import read_results, summarize
+from course_utils.results import read_results, summarize
 from course_utils.homework import Paper
 
 paper = Paper("momentum", student_id)

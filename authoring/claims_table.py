@@ -1,6 +1,6 @@
 """Make `claims.md`, the table of all claims, from `claims.toml`.
 
-Run it by `python -m course_utils.authoring.claims_table`; lessons are linked once their pages exist.
+Run it by `python -m authoring.claims_table`; lessons are linked once their pages exist.
 """
 
 import re

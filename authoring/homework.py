@@ -1,4 +1,4 @@
-"""Derive the homework from its sources: `python -m course_utils.authoring.homework [batches …] [--course DIR]`.
+"""Derive the homework from its sources: `python -m authoring.homework [batches …] [--course DIR]`.
 
 `notebooks/homework/source/NAME/NAME.py` (percent format, edited by hand) becomes `source/NAME/NAME.ipynb`, nbgrader's
 source notebook, and from that nbgrader makes the students' template `release/NAME/NAME.ipynb`.
@@ -13,7 +13,7 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from course_utils.authoring.build import KERNEL, NOTEBOOKS
+from authoring.build import KERNEL, NOTEBOOKS
 
 HOMEWORK = NOTEBOOKS / "homework"
 

@@ -1,4 +1,4 @@
-"""Make the lessons' pages from their sources: `python -m course_utils.authoring.build [03 …]`.
+"""Make the lessons' pages from their sources: `python -m authoring.build [03 …]`.
 
 `notebooks/src/NN_….py` (percent format, edited by hand) becomes `notebooks/NN_….ipynb` (executed, outputs kept).
 Cells tagged `slide` are for the lecture's deck only and don't reach the page.
@@ -13,7 +13,7 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
-NOTEBOOKS = Path(__file__).resolve().parents[2] / "notebooks"
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 CELL_TIMEOUT = 300  # seconds
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}

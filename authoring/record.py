@@ -1,4 +1,4 @@
-"""Run a grid of cells in parallel, record it so that nothing is lost, and read it with confidence intervals.
+"""Run a grid of cells in parallel and record it so that nothing is lost.
 
 An experiment is a script, `notebooks/experiments/NAME.py`, that declares three names:
 
@@ -12,7 +12,7 @@ An experiment is a script, `notebooks/experiments/NAME.py`, that declares three 
 may leave columns out. A fourth name, `jobs = 1`, is for cells that need the machine to themselves, as to be
 timed. Workers are sent the script's text and run its top level once each; it has no `__file__` there.
 
-`python -m course_utils.experiment NAME` runs the cells that `notebooks/results/NAME.csv` lacks, one torch
+`python -m authoring.record NAME` runs the cells that `notebooks/results/NAME.csv` lacks, one torch
 thread each, and appends a cell's rows as soon as it is done. It may be killed at any moment and called again.
 A cell that raises becomes a row with status "failed: …"; to retry it, delete that line and call again.
 
@@ -45,17 +45,12 @@ from typing import NamedTuple
 import filelock
 import joblib
 import numpy as np
-import pandas as pd
-from scipy.special import stdtrit
 from tqdm import tqdm
 
-PACKAGE = Path(__file__).parent
-EXACT_FLOATS = {"float_precision": "round_trip"} if pd.__version__ < "3.1" else {}  # the default since 3.1
+from course_utils.results import Recording, Refusal, parse
+
+PACKAGE = Path(__file__).resolve().parents[1] / "course_utils"
 IDENTITY = ("grid", "function", "package", "device", "python", "torch", "numpy")
-
-
-class Refusal(ValueError):
-    """What was asked for cannot run, or would spoil a recording; the message names the way out."""
 
 
 # ---- the script
@@ -183,28 +178,6 @@ def _commit(script: Path) -> str:
 # ---- the file
 
 
-class Recording(NamedTuple):
-    """The whole cells of a file: its header, its CSV from the line of columns on, and the byte it ends at."""
-
-    provenance: dict[str, str]
-    text: bytes
-    end: int
-
-
-def _parse(path: Path) -> Recording:
-    """Return the recording up to its last whole cell, without what a kill may have left behind that."""
-    data = path.read_bytes()
-    header = list(itertools.takewhile(lambda line: line.startswith(b"# "), io.BytesIO(data)))
-    text = data[sum(map(len, header)) :]
-    # A cell's last line ends in rows_left = 0; an odd number of quotes up to there means: inside a string.
-    ends = [match.end() for match in re.finditer(rb",(rows_left|0)\r?\n", text)]
-    text = next((text[:end] for end in reversed(ends) if text.count(b'"', 0, end) % 2 == 0), b"")
-    if not header or not text:
-        raise Refusal(f"{path} is no recording; move it away")
-    provenance = dict(line.decode()[2:].strip().partition(": ")[::2] for line in header)
-    return Recording(provenance, text, sum(map(len, header)) + len(text))
-
-
 def _create(path: Path, header: dict[str, str], columns: list[str]) -> None:
     """Write the header: the file is there with all of it, or not at all."""
     lines = [f"# {key}: {' '.join(value.split())}" for key, value in header.items()]
@@ -258,7 +231,7 @@ def record(
         header |= {"date": date, "commit": _commit(script), "command": command, **fingerprint(experiment)}
         if not out.exists():
             _create(out, header, experiment.columns)
-        recording = _parse(out)
+        recording = parse(out)
         _check_same(out, recording.provenance, header)
         with open(out, "ab", buffering=0) as file, joblib.parallel_config(**backend):
             file.truncate(recording.end)
@@ -346,75 +319,12 @@ def _lines(cell: dict, rows: list[Mapping], columns: list[str], seconds: float) 
     return text.getvalue()
 
 
-# ---- reading
-
-
-class Interval(NamedTuple):
-    """A mean, the half-width of its 95 % t-interval (NaN below n = 2), and how many values are left out."""
-
-    mean: float
-    half_width: float
-    n: int
-    left_out: int
-
-
-def read_results(path: Path | str) -> pd.DataFrame:
-    """Return a recording's rows, one line each, with its header as a dict in `.attrs["provenance"]`."""
-    recording = _parse(Path(path))
-    options = {"keep_default_na": False, "na_values": ["", "nan"], **EXACT_FLOATS}
-    frame = pd.read_csv(io.BytesIO(recording.text), **options).drop(columns="rows_left")
-    frame.attrs["provenance"] = recording.provenance
-    return frame
-
-
-def summarize(frame: pd.DataFrame, *, by: list[str], value: str, over: str = "seed") -> pd.DataFrame:
-    """Return the fields of Interval for the column `value`, one line for each group of `by`.
-
-    Rows whose status is not "ok" are left out and counted; where they lack a value of `by`, on a line of
-    their own with n = 0. Raises ValueError where a group has a seed twice.
-    """
-    lines = []
-    for key, group in frame.groupby(by, dropna=False):
-        interval = _interval(_values(group, value, over), total=len(group))
-        lines.append(dict(zip(by, key, strict=True)) | interval._asdict())
-    return pd.DataFrame(lines)
-
-
-def paired_difference(
-    frame: pd.DataFrame, column: str, first, second, *, value: str, over: str = "seed"
-) -> Interval:
-    """Return the Interval of `value` where `column` is `first` minus where it is `second`, over shared seeds.
-
-    What two runs with one seed have in common cancels out, so it is narrower than the two means suggest.
-    """
-    sides = frame[frame[column].isin([first, second])]
-    ours, theirs = (_values(sides[sides[column] == side], value, over) for side in (first, second))
-    shared = ours.index.intersection(theirs.index)
-    if shared.empty:
-        raise ValueError(f"no {over} has a {value} for both {column}={first} and {column}={second}")
-    return _interval(ours[shared] - theirs[shared], total=sides[over].nunique())
-
-
-def _values(rows: pd.DataFrame, value: str, over: str) -> pd.Series:
-    values = rows[rows["status"] == "ok"].set_index(over)[value].astype(float)
-    if not values.index.is_unique:
-        twice = values.index[values.index.duplicated()][0]
-        raise ValueError(f"{over}={twice} occurs twice; select or group by what tells its rows apart")
-    return values
-
-
-def _interval(values: pd.Series, *, total: int) -> Interval:
-    n = len(values)
-    half_width = stdtrit(n - 1, 0.975) * values.sem(skipna=False)
-    return Interval(float(values.mean(skipna=False)), float(half_width), n, total - n)
-
-
 # ---- the command
 
 
 def main() -> None:
     """Record the experiment that the command line names."""
-    parser = argparse.ArgumentParser(prog="python -m course_utils.experiment")
+    parser = argparse.ArgumentParser(prog="python -m authoring.record")
     parser.add_argument("name", help="of a script in notebooks/experiments, without .py")
     parser.add_argument("--jobs", type=int, help="cells at a time, one a core unless the script says else")
     parser.add_argument("--dask", metavar="ADDRESS", help="a cluster's scheduler (needs dask, distributed)")
@@ -444,6 +354,6 @@ def _find(name: str) -> Path:
 
 if __name__ == "__main__":
     # Not as __main__, so that workers import run_cell instead of being sent it, and what it caches lasts.
-    from course_utils.experiment import main
+    from authoring.record import main
 
     main()

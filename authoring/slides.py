@@ -1,4 +1,4 @@
-"""Make the slides of a lecture, one deck a lesson: `python -m course_utils.authoring.slides [03 …]`.
+"""Make the slides of a lecture, one deck a lesson: `python -m authoring.slides [03 …]`.
 
 Three tags in `notebooks/src/NN_….py` say what is on them; the outputs are those of the lesson's page:
 `slide`: a Markdown cell that starts a slide. A line `## Headline`, a few short lines, a line `Note:`, the speaker's
@@ -26,7 +26,7 @@ from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from course_utils.authoring.build import NOTEBOOKS, page_of, stale_cells
+from authoring.build import NOTEBOOKS, page_of, stale_cells
 
 DECKS = NOTEBOOKS.parent / "build" / "slides"
 TAGS = {"slide", "on-slide", "on-slide-code"}

@@ -16,17 +16,9 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from course_utils import experiment
-from course_utils.experiment import (
-    Refusal,
-    fingerprint,
-    load,
-    main,
-    paired_difference,
-    read_results,
-    record,
-    summarize,
-)
+from authoring import record as experiment
+from authoring.record import Refusal, fingerprint, load, main, record
+from course_utils.results import paired_difference, read_results, summarize
 
 SQUARES = """
 import time
@@ -82,7 +74,7 @@ def record_in_a_group_of_its_own(script, out):
 
 def new_recorder(script, out):
     processes = multiprocessing.get_context("forkserver")
-    processes.set_forkserver_preload(["course_utils.experiment", "torch"])
+    processes.set_forkserver_preload(["authoring.record", "torch"])
     return processes.Process(target=record_in_a_group_of_its_own, args=(script, out))
 
 
@@ -111,7 +103,7 @@ def test_five_kills_at_random_moments_lose_no_row_and_leave_none_twice(tmp_path,
         reported = measured(out)
         kills_that_interrupted += len(reported) < len(squares(15))
     assert kills_that_interrupted > 2
-    command = [sys.executable, "-m", "course_utils.experiment", "toy", "--out", str(out)]
+    command = [sys.executable, "-m", "authoring.record", "toy", "--out", str(out)]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
     assert measured(out) == squares(15)
 
@@ -158,7 +150,7 @@ def test_a_second_recorder_of_the_same_file_is_refused(script, out):
     path = script("")
     path.write_text(f"""
 from pathlib import Path
-from course_utils.experiment import record
+from authoring.record import record
 grid, columns = {{"seed": [0]}}, []
 def run(seed):
     record(Path({str(path)!r}), Path({str(out)!r}), jobs=1)
@@ -356,7 +348,7 @@ def test_the_header_tells_where_rows_come_from_but_neither_host_nor_path(script,
     header = (tmp_path / "here.csv").read_text().partition("\nfactor,")[0]
     told = "device cores python torch numpy jobs date commit command grid function package"
     assert [line.split(": ")[0] for line in header.splitlines()] == [f"# {key}" for key in told.split()]
-    assert "# command: python -m course_utils.experiment toy --jobs 1\n" in header
+    assert "# command: python -m authoring.record toy --jobs 1\n" in header
     assert socket.gethostname() not in header
     assert str(tmp_path) not in header
 

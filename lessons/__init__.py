@@ -1,0 +1,1 @@
+"""What belongs to one lesson alone: its figures and explorers (`draw`), the judges of its exercises (`exercises`)."""
