@@ -150,11 +150,10 @@ def judgement(claim: Claim, seen: bool = True) -> tuple[str, str]:
     """Return a claim's badge, and the sentences that belong to it, each with its full stop."""
     if not seen:
         return f"{claim.id} not seen with these settings", ""
-    condition = claim.condition and f"{claim.condition}."
-    if claim.verdict == "owed":
-        condition = f"Still missing: {condition}"
-    finding = claim.finding and f"{claim.finding[0].upper()}{claim.finding[1:]}."
-    return claim.verdict, " ".join(filter(None, [condition, finding]))
+    sentences = [f"{text}." for text in (claim.condition, claim.finding) if text]
+    if claim.verdict != "holds if":  # whose condition goes on with its badge
+        sentences = [text[0].upper() + text[1:] for text in sentences]
+    return claim.verdict, " ".join(sentences)
 
 
 def sentence(claim: Claim, seen: bool = True) -> str:

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from course_utils.results import mean_interval
+
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
 CSS_PIXELS_PER_INCH = (
@@ -62,20 +64,6 @@ def plot_band(ax: Axes, x, runs, *, color, **line) -> None:
     mean, half_width = mean_interval(runs)
     ax.plot(x, mean, color=color, **line)
     ax.fill_between(x, mean - half_width, mean + half_width, color=color, alpha=0.2, linewidth=0)
-
-
-def mean_interval(runs) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and half-width of its 95 % t-interval over the first axis (seeds) of `runs` (seeds, ...).
-
-    Raises ValueError for fewer than two seeds, which have no spread to speak of.
-    """
-    from scipy.special import stdtrit  # here, because it takes longer to import than all the rest
-
-    runs = np.asarray(runs, dtype=float)
-    n = len(runs)
-    if n < 2:
-        raise ValueError(f"an interval needs at least 2 seeds, got {n}")
-    return runs.mean(0), stdtrit(n - 1, 0.975) * runs.std(0, ddof=1) / math.sqrt(n)
 
 
 def show(fig: Figure, alt: str) -> None:
