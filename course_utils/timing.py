@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
+from course_utils.training import sgd_step
+
 CLOCK = "time.perf_counter, read when the device has finished"
 
 
@@ -100,9 +102,7 @@ def make_update(model: nn.Module, images: Tensor, labels: Tensor, *, lr: float =
         loss = F.cross_entropy(model(images), labels)
         model.zero_grad()
         loss.backward()
-        with torch.no_grad():
-            for w in weights:
-                w -= lr * w.grad
+        sgd_step(weights, lr)
 
     return update
 

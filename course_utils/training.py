@@ -2,7 +2,7 @@
 
 import math
 import operator
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -41,6 +41,26 @@ def check_batch_size(batch_size: int, n: int) -> int:
 
 def _is_whole(value) -> bool:
     return hasattr(value, "__index__") and not (isinstance(value, torch.Tensor) and value.is_floating_point())
+
+
+@torch.no_grad()
+def sgd_step(
+    weights: Iterable[Tensor], lr: float, velocity: Sequence[Tensor] | None = None, momentum: float = 0.0
+) -> None:
+    """Take one step of SGD from the gradients in `w.grad`: v ← β·v + g and w ← w − η·v, in place.
+
+    `velocity` holds a tensor of the shape of each of the `weights`, zeros before the first step, and keeps v for
+    the next one; without it the step is w ← w − η·g. This is the heavy ball (Polyak 1964) as PyTorch writes it.
+
+    Raises ValueError for a momentum β other than 0 without a velocity.
+    """
+    if momentum and velocity is None:
+        raise ValueError(
+            f"momentum={momentum!r} needs a velocity: start with [torch.zeros_like(w) for w in weights]"
+        )
+    for i, w in enumerate(weights):
+        step = w.grad if velocity is None else velocity[i].mul_(momentum).add_(w.grad)
+        w -= lr * step
 
 
 @dataclass(frozen=True)
@@ -156,14 +176,7 @@ def train(
                 loss = F.cross_entropy(model(images[batch]), labels[batch])
                 model.zero_grad()
                 loss.backward()
-                with torch.no_grad():
-                    if velocity is None:
-                        for w in weights:
-                            w -= lr * w.grad
-                    else:
-                        for w, v in zip(weights, velocity, strict=True):
-                            v.mul_(momentum).add_(w.grad)
-                            w -= lr * v
+                sgd_step(weights, lr, velocity, momentum)
                 step += 1
                 progress.update()
                 if step in eval_steps and not measure():

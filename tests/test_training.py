@@ -7,7 +7,7 @@ import torch.nn.functional as F
 
 from course_utils.data import Split
 from course_utils.models import mlp
-from course_utils.training import History, evaluate, log_spaced, minibatches, train
+from course_utils.training import History, evaluate, log_spaced, minibatches, sgd_step, train
 
 
 def generator(seed=0):
@@ -208,3 +208,21 @@ def test_log_spaced_steps_double_with_every_second_one_and_end_where_asked():
     assert log_spaced(1) == [1]
     with pytest.raises(ValueError, match="at least 1, got 0"):
         log_spaced(0)
+
+
+@pytest.mark.parametrize(("momentum", "velocity"), [(0.0, False), (0.0, True), (0.9, True)])
+def test_a_step_is_that_of_torch_optim_sgd_and_the_velocity_is_its_buffer(momentum, velocity):
+    ours, theirs = (torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    v = [torch.zeros_like(ours)] if velocity else None
+    optimizer = torch.optim.SGD([theirs], lr=0.1, momentum=momentum)
+    for gradient in torch.randn(5, 3, generator=generator(), dtype=torch.float64):
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        sgd_step([ours], 0.1, v, momentum)
+        optimizer.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=0)
+    assert not momentum or torch.equal(v[0], optimizer.state[theirs]["momentum_buffer"])
+
+
+def test_momentum_without_a_velocity_is_refused_as_it_would_be_lost():
+    with pytest.raises(ValueError, match=r"momentum=0\.9 needs a velocity"):
+        sgd_step([], 0.1, momentum=0.9)
