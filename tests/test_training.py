@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -226,3 +229,23 @@ def test_a_step_is_that_of_torch_optim_sgd_and_the_velocity_is_its_buffer(moment
 def test_momentum_without_a_velocity_is_refused_as_it_would_be_lost():
     with pytest.raises(ValueError, match=r"momentum=0\.9 needs a velocity"):
         sgd_step([], 0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize(("value", "printed"), [(None, "1"), ("3", "3")])
+def test_torch_runs_on_one_thread_unless_course_threads_says_otherwise(value, printed):
+    assert threads_with(value).stdout.split() == [printed]
+
+
+@pytest.mark.parametrize("value", ["0", "many"])
+def test_a_number_of_threads_that_is_none_is_named_with_its_bound(value):
+    assert f"COURSE_THREADS must be a whole number of at least 1 (threads for PyTorch), got {value!r}" in (
+        threads_with(value).stderr
+    )
+
+
+def threads_with(value):
+    """Return what a new Python, with `value` in COURSE_THREADS, says of torch's threads once the course is there."""
+    environment = {name: text for name, text in os.environ.items() if name != "COURSE_THREADS"}
+    environment |= {"OMP_NUM_THREADS": "2"} if value is None else {"COURSE_THREADS": value}
+    code = "import torch, course_utils; print(torch.get_num_threads())"
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
