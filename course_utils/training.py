@@ -33,7 +33,7 @@ def minibatches(
 
 
 def check_whole(name: str, value: int, low: int = 1, high: float = math.inf, of: str = "") -> int:
-    """Return `value` as an int, or raise ValueError unless it is a whole number from `low` to `high` (what `of` says)."""
+    """Return `value` as an int; raise ValueError unless it is a whole number from `low` to `high`, what `of` is."""
     whole = hasattr(value, "__index__") and not (isinstance(value, Tensor) and value.is_floating_point())
     if whole and low <= value <= high:
         return operator.index(value)
