@@ -247,21 +247,28 @@ def noise(batch_sizes, measured, trace: float, length: float, num_examples: int,
 def floors(learning_rates, excess: dict[str, np.ndarray], trace: float, guess: float | None = None):
     """Return `(fig, alt)`: excess losses (copies, rates) by learning rate for each order, beside η·tr(Σ)/4."""
     fig, ax = plt.subplots(figsize=(6.4, 4.2))
-    ax.plot(learning_rates, np.array(learning_rates) * trace / 4, color="#888888", linestyle="--")
+    ax.plot(learning_rates, 1e6 * np.array(learning_rates) * trace / 4, color="#888888", linestyle="--")
     for order, values in excess.items():
-        plot_band(ax, learning_rates, values, label=order, **ORDERS[order])
-    ax.annotate("dashed: η·tr(Σ)/(4B)", (0.01, 0.0017), color=GREY)
-    ax.set(xscale="log", yscale="log", xlabel="learning rate η", ylabel="excess loss at the ends of epochs")
+        plot_band(ax, learning_rates, 1e6 * values, label=order, **ORDERS[order])
+    ax.annotate("dashed: η·tr(Σ)/(4B)", (0.01, 1700), color=GREY)
+    ax.set(
+        xscale="log",
+        yscale="log",
+        xlabel="learning rate η",
+        ylabel="excess loss at the ends of epochs (millionths)",
+    )
     copies = len(next(iter(excess.values())))
     ax.set_title(f"B = 1: reshuffling lowers the floor, if η is small ({copies} copies)")
     ax.set_xticks(learning_rates, [f"{rate:g}" for rate in learning_rates])
-    ax.set_yticks([1e-5, 1e-4, 1e-3, 1e-2], ["0.00001", "0.0001", "0.001", "0.01"])
+    ax.set_yticks([10, 100, 1000, 10_000], ["10", "100", "1,000", "10,000"])
     ax.minorticks_off()
     ax.legend(loc="lower right")
-    said = mark_guess(ax, guess, low=1e-5, high=0.03)
-    grows = [f"{order} {v.mean(0)[0]:.1g} to {v.mean(0)[-1]:.1g}" for order, v in excess.items()]
+    said = mark_guess(ax, guess, low=1, high=30_000)
+    grows = [
+        f"{order} from {1e6 * v.mean(0)[0]:,.0f} to {1e6 * v.mean(0)[-1]:,.0f}" for order, v in excess.items()
+    ]
     return fig, (
-        f"Excess loss against learning rate, both logarithmic, B = 1, means and 95 % bands of {copies} copies. From "
+        f"Excess loss in millionths against learning rate, both logarithmic, B = 1, means and 95 % bands of {copies} copies. From "
         f"η = {learning_rates[0]:g} to {learning_rates[-1]:g} it grows: {'; '.join(grows)}." + said
     )
 

@@ -139,8 +139,8 @@ def updates_in_one_epoch(num_examples, batch_size):
 reply(guess_updates, updates_in_one_epoch(20, 3), "updates")
 cases = [(20, 1), (20, 3), (20, 8), (20, 20), (60_000, 1), (60_000, 256), (60_000, 1000)]
 counts = {case: updates_in_one_epoch(*case) for case in cases}
-rows = [(f"{n:,}", f"{size:,}", f"{count:,}") for (n, size), count in counts.items()]
-pd.DataFrame(rows, columns=["examples N", "batch size B", "updates an epoch"])
+table = pd.Series(counts).map("{:,}".format).rename_axis(["examples N", "batch size B"])
+table.to_frame("updates an epoch")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>

@@ -217,5 +217,5 @@ def test_the_noise_figure_draws_the_formula_without_replacement():
 
 def test_the_floor_figure_draws_the_formula_and_each_order():
     fig, _ = draw.floors([0.01, 0.1], {"with replacement": np.array([[1e-3, 1e-2], [3e-3, 3e-2]])}, trace=0.4)
-    np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [0.001, 0.01])
-    np.testing.assert_allclose(fig.axes[0].lines[1].get_ydata(), [2e-3, 2e-2])
+    np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), [1000, 10_000])
+    np.testing.assert_allclose(fig.axes[0].lines[1].get_ydata(), [2000, 20_000])

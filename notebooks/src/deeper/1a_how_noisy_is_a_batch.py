@@ -71,14 +71,10 @@ def all_batches(size):
 
 
 # %% all-batches
-names = [
-    "batch size B",
-    "batches",
-    "tr Cov",
-    "mean and covariance as the formula, to 1e-12",
-]
-table = [all_batches(size) for size in (1, 2, 3, num_examples - 1, num_examples)]
-pd.DataFrame(table, columns=names)
+pd.DataFrame(
+    [all_batches(size) for size in (1, 2, 3, num_examples - 1, num_examples)],
+    columns=["batch size B", "batches", "tr Cov", "gap to the formula, at most"],
+).set_index("batch size B")
 
 # %% [markdown]
 # No approximation: over all possible batches, mean and covariance agree with the formula to within 10⁻¹².
@@ -141,8 +137,8 @@ show(*draw.noise(batch_sizes, measured, trace, length, N, guess=guess_batch))
 reply(guess_batch, round(N * trace / ((N - 1) * length**2 + trace)), "examples")
 
 # %% noise-gap tags=["reveal"]
-formula = [np.sqrt(trace / size * (N - size) / (N - 1)) for size in batch_sizes]
-gap = max(abs(np.array(measured) / formula - 1))
+predicted = [np.sqrt(trace / size * (N - size) / (N - 1)) for size in batch_sizes]
+gap = max(abs(np.array(measured) / predicted - 1))
 print(f"Largest gap between points and formula: {gap:.1%}.")
 
 # %% [markdown]
@@ -168,24 +164,31 @@ print(f"Largest gap between points and formula: {gap:.1%}.")
 #
 # For B = 1 the Hessian of a single example takes the place of the mean, and the largest of these is larger still.
 
-# %% border
-largest = np.linalg.eigvalsh(hessian)[-1]
+# %%
+largest = np.linalg.eigvalsh(hessian)[-1]  # λ_max
 
 
 def loss_at_the_end(batch_size, factor):
     """Return the loss after 40 epochs at η = factor/λ_max, median over 20 shuffles."""
-    paths = [
-        descend(batch_size, factor / largest, seed, num_epochs=40) for seed in range(20)
-    ]
-    return np.median([loss(*path[-1]) for path in paths])
+    lr = factor / largest
+    ends = [descend(batch_size, lr, seed, num_epochs=40)[-1] for seed in range(20)]
+    return np.median([loss(*w) for w in ends])
 
 
-end = {
-    (B, factor): loss_at_the_end(B, factor) for B in (20, 1) for factor in (0.2, 1.9, 2.1)
-}
-rows = [[f"{end[B, f]:.2g}" for B in (20, 1)] for f in (0.2, 1.9, 2.1)]
-names = [f"{f}/λ_max = {f / largest:.3f}" for f in (0.2, 1.9, 2.1)]
-pd.DataFrame(rows, index=names, columns=["loss after 40 epochs, B = 20", "B = 1"])
+def written(value):
+    return f"{value:,.2f}" if value < 1e6 else "over a million"
+
+
+# %% border
+factors = (0.2, 1.9, 2.1)
+end = {(B, f): loss_at_the_end(B, f) for B in (20, 1) for f in factors}
+pd.DataFrame(
+    {
+        f"loss after 40 epochs, B = {B}": [written(end[B, f]) for f in factors]
+        for B in (20, 1)
+    },
+    index=[f"η = {f}/λ_max = {f / largest:.3f}" for f in factors],
+)
 
 # %% claim-on-stability
 at_start = loss(*start)
@@ -241,11 +244,11 @@ def floor(scheme, rates, batch_size=1, targets=targets, num_epochs=400):
 
 
 # %% [markdown]
-# **Predict.** With replacement, at η = 0.01, B = 1 ends 0.00066 above the minimum.
+# **Predict.** With replacement, at η = 0.01, B = 1 ends 660 millionths above the minimum.
 # Where does it end if it reshuffles every epoch?
 
 # %%
-guess_floor = None  # excess loss, from 0.00001 to 0.03, or None to skip
+guess_floor = None  # excess loss in millionths, from 1 to 30,000, or None to skip
 
 # %% floors tags=["reveal"]
 learning_rates = [0.01, 0.02, 0.05, 0.1, 0.2]
@@ -254,21 +257,18 @@ floors = {scheme: floor(scheme, learning_rates).T for scheme in schemes}
 at_minimum = np.array([gradient(minimum, [i]) for i in range(num_examples)])
 trace_at_minimum = (at_minimum**2).sum() / num_examples  # tr Σ; G = 0 there
 show(*draw.floors(learning_rates, floors, trace_at_minimum, guess=guess_floor))
-reply(guess_floor, float(f"{floors['reshuffled every epoch'][:, 0].mean():.1g}"))
+reply(guess_floor, round(1e6 * floors["reshuffled every epoch"][:, 0].mean()), "millionths")
 
 # %% floor-table tags=["reveal"]
 means = pd.DataFrame({scheme: floors[scheme].mean(0) for scheme in schemes}, learning_rates)
+over_formula = means.div(np.array(learning_rates) * trace_at_minimum / 4, axis=0)
 pd.DataFrame(
     {
-        "halving η = 0.02 divides the floor by": (means.loc[0.02] / means.loc[0.01]).map(
-            "{:.1f}".format
-        ),
-        "floor over the formula at η = 0.02": (
-            means.loc[0.02] / (0.02 * trace_at_minimum / 4)
-        ).map("{:.2f}".format),
-        "at η = 0.2": (means.loc[0.2] / (0.2 * trace_at_minimum / 4)).map("{:.2f}".format),
+        "floor at η = 0.02 over that at 0.01": means.loc[0.02] / means.loc[0.01],
+        "floor over the formula, η = 0.02": over_formula.loc[0.02],
+        "the same, η = 0.2": over_formula.loc[0.2],
     }
-)
+).map("{:.2f}".format)
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -284,15 +284,19 @@ pd.DataFrame(
 # The formula has B in it, so we try other B.
 # And it has Σ at the minimum in it: put all points exactly on one line, and every gᵢ vanishes there.
 
+
 # %% other-batches
-ratios = {}
-for size in (1, 4, 10):
-    formula_at_size = 0.05 * trace_at_minimum / (4 * size)
-    ratio = floor("with replacement", 0.05, size).mean() / formula_at_size
-    ratios[f"η = 0.05, B = {size}"] = f"{ratio:.2f} of the formula"
-fitted = floor("with replacement", 0.1, targets=clean).mean()
-ratios["points on one line, η = 0.1, B = 1"] = f"at most {max(fitted, 1e-20):.0e}"
-pd.DataFrame({"floor": ratios})
+def floor_over_formula(batch_size, lr=0.05):
+    seen = floor("with replacement", lr, batch_size).mean()
+    return seen / (lr * trace_at_minimum / (4 * batch_size))
+
+
+on_one_line = floor("with replacement", 0.1, targets=clean).mean()
+print(f"Points on one line, B = 1, η = 0.1: floor at most {max(on_one_line, 1e-20):.0e}.")
+pd.DataFrame(
+    {f"B = {size}": f"{floor_over_formula(size):.2f}" for size in (1, 4, 10)},
+    index=["floor over the formula, η = 0.05"],
+)
 
 # %% [markdown]
 # B = 1 is noisy on the way, always.

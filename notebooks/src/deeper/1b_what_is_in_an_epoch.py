@@ -102,22 +102,18 @@ table
 
 # %% claims-on-epochs
 used = {scheme: [different(scheme, epoch) for epoch in range(50)] for scheme in schemes}
-order = torch.utils.data.DataLoader(range(20), batch_size=8, shuffle=True, drop_last=True)
-kept = sum(len(batch) for batch in order)
 complete = all(min(used[scheme]) == num_examples for scheme in schemes[:3])
-verdict("C03", complete, without=(max(used["with replacement"]) < num_examples, kept == 16))
+drops = torch.utils.data.DataLoader(range(20), batch_size=8, shuffle=True, drop_last=True)
+left_out = max(used["with replacement"]) < num_examples
+verdict("C03", complete, without=(left_out, sum(len(batch) for batch in drops) == 16))
 
 loader = torch.utils.data.DataLoader(range(num_examples), batch_size=4, shuffle=True)
 loaded = [{frozenset(batch.tolist()) for batch in loader} for _ in range(2)]
 company = {
     scheme: [companions(scheme, epoch) for epoch in (0, 1)] for scheme in schemes[:3]
 }
-verdict(
-    "C04",
-    loaded[0] != loaded[1],
-    company["reshuffled every epoch"][0] != company["reshuffled every epoch"][1],
-    company["shuffled once"][0] == company["shuffled once"][1],
-)
+reshuffled, once = company["reshuffled every epoch"], company["shuffled once"]
+verdict("C04", loaded[0] != loaded[1], reshuffled[0] != reshuffled[1], once[0] == once[1])
 
 # %% [markdown]
 # Does it matter which of the three shuffled ways you take?
@@ -206,20 +202,16 @@ except ValueError as error:
 # %% [markdown]
 # And dropping costs whole updates: 60,000 digits at B = 256 make 235 updates an epoch, and 234 with `drop_last`, which leaves 96 digits out, other ones each time if you reshuffle.
 
+
 # %% drop-last
-generator = torch.Generator().manual_seed(0)
-updates = {
-    "kept": [
-        len(minibatches(60_000, size, generator=generator))
-        for size in (1, 256, 1000, 60_000)
-    ],
-    "dropped": [
-        len(minibatches(60_000, size, generator=generator, drop_last=True))
-        for size in (1, 256, 1000, 60_000)
-    ],
-}
-pd.DataFrame(updates, index=["B = 1", "B = 256", "B = 1,000", "B = 60,000"]).map(
-    "{:,}".format
+def updates(batch_size, drop_last):
+    generator = torch.Generator().manual_seed(0)
+    return len(minibatches(60_000, batch_size, generator=generator, drop_last=drop_last))
+
+
+pd.DataFrame(
+    {f"B = {B:,}": [f"{updates(B, d):,}" for d in (False, True)] for B in (1, 256, 1000)},
+    index=["updates an epoch, short batch kept", "dropped"],
 )
 
 # %% [markdown]
@@ -257,12 +249,13 @@ pd.DataFrame(
 example_losses = (features @ start - targets) ** 2 / 2
 parts = np.split(example_losses, range(8, num_examples, 8))
 means, lengths = [part.mean() for part in parts], [len(part) for part in parts]
-ways = {
-    "mean over examples": example_losses.mean(),
-    "mean of the batch means": np.mean(means),
-    "batch means weighted by their size": np.average(means, weights=lengths),
-}
-pd.DataFrame({"loss": ways}).map("{:.4f}".format)
+pd.Series(
+    {
+        "mean over examples": example_losses.mean(),
+        "mean of the batch means": np.mean(means),
+        "batch means weighted by their size": np.average(means, weights=lengths),
+    }
+).map("{:.4f}".format).to_frame("loss")
 
 # %% [markdown]
 # `evaluate` in this course weights by example, so the number it gives does not depend on the batch size it was computed with.
