@@ -66,25 +66,28 @@ def plot_band(ax: Axes, x, runs, *, color, **line) -> None:
     ax.fill_between(x, mean - half_width, mean + half_width, color=color, alpha=0.2, linewidth=0)
 
 
-def show(fig: Figure, *, alt: str) -> None:
-    """Put `fig` out as one PNG whose alternative text is `alt`, and close it.
-
-    The text travels as the picture's metadata (nbconvert makes it the alt attribute) and as its plain-text twin,
-    which is what a strict comparison of outputs sees. Raises ValueError for an empty `alt`.
-    """
+def show(fig: Figure, alt: str) -> None:
+    """Put `fig` out as one PNG whose alternative text is `alt`, and close it."""
     from IPython.display import display
 
+    data, metadata = bundle(fig, alt)
+    display(data, metadata=metadata, raw=True)
+
+
+def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
+    """Return what Jupyter displays of `fig` and its metadata, and close it.
+
+    `alt` travels as the picture's metadata (nbconvert makes it the alt attribute) and as its plain-text twin,
+    which is what a strict comparison of outputs sees. Raises ValueError for an empty `alt`.
+    """
     if not alt.strip():
         raise ValueError("alt must say in words what the figure shows, got an empty text")
     png = io.BytesIO()
     fig.savefig(png, format="png")
     plt.close(fig)
     width = round(fig.get_figwidth() * CSS_PIXELS_PER_INCH)
-    display(
-        {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "width": width}},
-        raw=True,
-    )
+    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
+    return data, {"image/png": {"alt": alt, "width": width}}
 
 
 def mark_guess(ax: Axes, guess: float | None, *, low: float, high: float, axis: str = "y") -> str:
