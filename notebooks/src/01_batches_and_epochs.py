@@ -29,7 +29,8 @@ explore(*draw.paths())
 # Left is a map: each place stands for one setting of the model's two weights, and the darker it is, the worse the model.
 # Each mark is one change of the weights.
 # Right is how bad the model still is, by how often it has used each example; both runs have used each of them four times.
-# Play for a minute. Which batch size gets down fastest, which arrives, and what happens at η = 0.8?
+# Play for a minute. Which batch size gets down fastest, and what happens at η = 0.8?
+# Change the seed: which parts of a path are luck?
 # This lesson explains what you see.
 #
 # After it you can
@@ -44,7 +45,7 @@ explore(*draw.paths())
 #
 # The lecture's claims carry a number, such as C05.
 # Where one is put to the test, a box says what became of it; [one page has them all](claims.md).
-# Words in *italics* are explained where they first occur, and again in the [glossary](teaching/glossary.md).
+# Words in *italics* are explained where they first occur; the [glossary](teaching/glossary.md) has them all, in English and Chinese.
 
 # %% [markdown]
 # Everything that you may want to change stands in one cell.
@@ -74,10 +75,10 @@ from lessons.lesson_1.points import clean, descend, features, loss, minimum, sta
 #
 # Each example is a point: a number x, and a value y to predict from it.
 # The model is a straight line, so it has two *weights* w: a slope and an intercept.
-# The *loss* of an example is half its squared error, the distance between line and point.
+# The *loss* of an example is half its squared error; the error is how far the line passes above or below the point.
 #
 # To learn, we need to know which way to change w.
-# The *gradient* says so: it is the vector of the loss's two derivatives, and it points uphill, where the loss grows fastest.
+# The [*gradient*](teaching/glossary.md) says so: it is the vector of the loss's two derivatives, and it points uphill, where the loss grows fastest.
 # We go the other way.
 
 # %% gradient
@@ -92,7 +93,7 @@ def gradient(w, batch):
 
 # %% [markdown]
 # Now the loop that this whole course is about.
-# Put the examples into a random order, cut the order into *batches* of B examples, and let each batch change the weights once: one *update*.
+# Put the examples into a random order, cut the order into [*batches*](teaching/glossary.md) of B examples, and let each batch change the weights once: one *update*.
 # How far an update goes is set by the *learning rate* η (`lr`).
 # When every batch has been used, one *epoch* is over.
 
@@ -126,9 +127,7 @@ show(*draw.updates(np.split(order, [8, 16]), descend(8, lr, seed=1, num_epochs=1
 # **Predict.** How many updates does one epoch have at B = 3?
 
 # %%
-guess_updates = (
-    None  # updates in one epoch of 20 examples at B = 3; a number, or None to skip
-)
+guess_updates = None  # updates in an epoch of 20 examples at B = 3, or None to skip
 
 
 # %% counts tags=["reveal"]
@@ -196,7 +195,7 @@ def share(measure, batch_size, lr=lr):
 # **Predict.** Of all updates at B = 1, over eight epochs, how many per cent go uphill?
 
 # %%
-guess_uphill = None  # % of the updates at B = 1; a number from 0 to 100, or None to skip
+guess_uphill = None  # % of the updates at B = 1, 0 to 100, or None to skip
 
 # %% crooked tags=["reveal"]
 sizes = (1, 2, 4, 10, 20)
@@ -242,24 +241,24 @@ show(*draw.arrows(clouds))
 #
 # *At the minimum* the arrows cancel: their mean is zero, that is what makes it a minimum.
 # But no single example is content, since no line passes through all points.
-# So B = 1 keeps moving where there is nowhere to go, and half of its moves are uphill.
-# This is the *noise* of the batch gradient.
+# So B = 1 keeps moving where there is nowhere to go, and about half of its moves around there are uphill.
+# This is the [*noise*](teaching/glossary.md) of the batch gradient.
 #
 # *With B = 4* each arrow is the mean of four, and four that disagree partly cancel: the arrows are about half as long.
 # Four times the batch, half the noise. Page [1a, How noisy is the gradient of a batch?](deeper/1a_how_noisy_is_a_batch.ipynb) shows that this is exact (the arrows' covariance falls like 1/B), also for a network, and how high above the minimum it leaves the loss, the *floor* of the run.
 #
 # Two limits of the picture.
-# If one line fits all points, every arrow vanishes at the minimum, and B = 1 settles down.
+# If one line fits all points, every arrow vanishes at the minimum, and B = 1 settles down at this η.
 # And the full batch has no noise, but it is steady only while η is small: at η = 0.8 in the explorer it crosses the valley at every update.
 # We check both before we judge the claim.
 
-# %% zigzag
+# %% steady
 path = descend(1, lr, seed=1, num_epochs=400, targets=clean)
 settled = loss(*path[-1], targets=clean)
 full_batch_at_0_8 = share(turns_back, 20, lr=0.8)
 print(f"Full batch at η = 0.8: {full_batch_at_0_8:.0%} of the updates turn back.")
 
-# %% claim-on-zigzag
+# %% claim-on-paths
 verdict(
     "C07",
     turned[1] > 0.3,
@@ -320,16 +319,14 @@ pd.DataFrame(
 # ## 1.5 Why shuffle?
 #
 # One word of the loop is still unexplained: the *random* order.
-# The lecture says to *shuffle* anew before every epoch (C04), and most people do.
+# The lecture says to [*shuffle*](teaching/glossary.md) anew before every epoch (C04), and most people do.
 # But data often lie on disk sorted: first all zeros, then all ones, and so on.
 #
 # **Predict.** The same network sees the same digits for three epochs at B = 20, sorted by class and never shuffled.
 # How many per cent of the validation digits does it read correctly?
 
 # %%
-guess_sorted = (
-    None  # % read correctly after three epochs; a number from 0 to 100, or None to skip
-)
+guess_sorted = None  # % read correctly after three epochs, 0 to 100, or None to skip
 
 # %% in-order
 sorted_set = train_set[train_set.labels.argsort(stable=True)]

@@ -32,9 +32,8 @@ from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.plotting import show
-from lessons.lesson_1 import draw
-from lessons.lesson_1.points import descend, features, gradient, hessian, loss
-from lessons.lesson_1.points import minimum, clean, start, targets
+from lessons.lesson_1 import draw, points
+from lessons.lesson_1.points import descend, features, gradient, loss, minimum, targets
 
 device = "cpu"  # or "cuda", "mps"
 num_examples = len(targets)  # N = 20
@@ -55,7 +54,7 @@ num_examples = len(targets)  # N = 20
 # With the lesson's twenty points there is no need to sample: we can go through *all* batches.
 
 # %%
-per_example = np.array([gradient(start, [i]) for i in range(num_examples)])  # (N, 2)
+per_example = np.array([gradient(points.start, [i]) for i in range(num_examples)])  # (N, 2)
 mean_gradient = per_example.mean(0)
 covariance = np.cov(per_example.T, bias=True)
 
@@ -165,6 +164,7 @@ print(f"Largest gap between points and formula: {gap:.1%}.")
 # For B = 1 the Hessian of a single example takes the place of the mean, and the largest of these is larger still.
 
 # %%
+hessian = features.T @ features / num_examples  # (2, 2), the same at every w
 largest = np.linalg.eigvalsh(hessian)[-1]  # λ_max
 
 
@@ -191,7 +191,7 @@ pd.DataFrame(
 )
 
 # %% claim-on-stability
-at_start = loss(*start)
+at_start = loss(*points.start)
 verdict(
     "C09",
     end[20, 1.9] < at_start / 10,
@@ -202,7 +202,7 @@ verdict(
 # %% [markdown]
 # The loss is 2.85 at the start.
 # Just below the border the full batch arrives where B = 1 has long run away; just above it the full batch, without any noise, is anything but stable.
-# Large networks live near this border for most of their training (Cohen et al. 2021); [lesson 4](../04_sharp_and_flat_minima.ipynb) comes back to λ_max.
+# Networks trained with the full batch live near this border for most of their training (Cohen et al. 2021); [lesson 4](../04_sharp_and_flat_minima.ipynb) comes back to λ_max.
 #
 # ## 1a.4 The floor
 #
@@ -226,6 +226,7 @@ draw_anew = {
 }  # "shuffled once" draws its first order like the second, and keeps it
 
 
+# %%
 def floor(scheme, rates, batch_size=1, targets=targets, num_epochs=400):
     """Return the excess loss (rates, copies), mean over the ends of the last half of the epochs."""
     rng = np.random.default_rng(0)
@@ -274,7 +275,7 @@ pd.DataFrame(
 # <details><summary>After your guess</summary>
 #
 # With replacement the floor falls like η, as the formula says; shuffled once, like η²; reshuffled, like η³.
-# By the end of a shuffled epoch the errors nearly cancel, since each example came exactly once and the weights hardly moved meanwhile (Mishchenko et al. 2020 prove how much faster reshuffling converges).
+# By the end of a shuffled epoch the errors nearly cancel, since each example came exactly once and the weights hardly moved meanwhile (Mishchenko et al. 2020 have the theory).
 # That is true at the *ends* of epochs, which is what we measured and where one usually stops; in the middle of an epoch the gain is smaller.
 # At large η it is gone.
 # So this is where the way of shuffling shows, which the digits of lesson 1 hid.
@@ -291,7 +292,7 @@ def floor_over_formula(batch_size, lr=0.05):
     return seen / (lr * trace_at_minimum / (4 * batch_size))
 
 
-on_one_line = floor("with replacement", 0.1, targets=clean).mean()
+on_one_line = floor("with replacement", 0.1, targets=points.clean).mean()
 print(f"Points on one line, B = 1, η = 0.1: floor at most {max(on_one_line, 1e-20):.0e}.")
 pd.DataFrame(
     {f"B = {size}": f"{floor_over_formula(size):.2f}" for size in (1, 4, 10)},

@@ -35,6 +35,7 @@ from course_utils.training import evaluate, minibatches, train
 from lessons.lesson_1 import draw
 from lessons.lesson_1.points import features, start, targets
 
+# %%
 device = "cpu"  # or "cuda", "mps"
 num_examples = len(targets)  # N = 20
 num_seeds = 5  # runs behind each mean
@@ -152,25 +153,23 @@ def accuracy(scheme, seed, num_epochs=2):
     return evaluate(model, valid_set)[1]
 
 
-# %% three-orders tags=["nbval-ignore-output"]
+# %%
 reached = pd.DataFrame(
     {
         scheme: [accuracy(scheme, seed) for seed in range(num_seeds)]
         for scheme in schemes[1:]
     }
 )
-gain = {
-    scheme: interval(reached[scheme] - reached["shuffled once"]) for scheme in schemes[2:]
-}
-pd.DataFrame(
-    {
-        "validation accuracy": reached.mean().map("{:.1%}".format),
-        "against shuffled once, paired (points)": {
-            scheme: f"{100 * g.mean:+.1f} ± {100 * g.half_width:.1f}"
-            for scheme, g in gain.items()
-        },
-    }
-).fillna("")
+
+# %% three-orders tags=["nbval-ignore-output"]
+table_of_orders = (
+    (100 * reached.mean()).map("{:.1f} %".format).to_frame("validation accuracy")
+)
+for scheme in schemes[2:]:
+    gain = interval(100 * (reached[scheme] - reached["shuffled once"]))
+    text = f"{gain.mean:+.1f} ± {gain.half_width:.1f} points"
+    table_of_orders.loc[scheme, "against shuffled once, paired"] = text
+table_of_orders.fillna("")
 
 # %% [markdown]
 # No difference can be seen between the three, where we looked: two epochs at B = 20 and η = 0.1, 500 validation digits, five seeds, 95 % intervals.
