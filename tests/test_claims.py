@@ -145,7 +145,7 @@ def test_a_verdict_quotes_the_claim_and_then_says_what_became_of_it(changes, ver
 
 def test_a_box_says_what_the_sentence_says():
     claim = replace(MEASURED, verdict="holds if", condition="1 < 2", finding="it is so")
-    words = BeautifulSoup(box(claim), "html.parser").text
+    words = BeautifulSoup(box(claim), "html.parser").text.strip()
     assert words == "Lee, C05: “the cat sleeps.”holds if 1 < 2. It is so."
 
 

@@ -85,7 +85,8 @@ def test_show_puts_out_one_png_with_its_alt_text_and_closes_the_figure(published
     fig, _ = plt.subplots(figsize=(6.4, 4))
     show(fig, alt="an empty frame")
     (output,) = published
-    assert output["data"]["text/plain"] == output["metadata"]["image/png"]["alt"] == "an empty frame"
+    assert output["metadata"]["image/png"]["alt"] == "an empty frame"
+    assert output["data"]["text/plain"] == "Figure\nan empty frame"
     json.dumps(output)  # fit for a notebook
     assert not plt.fignum_exists(fig.number)
 
