@@ -5,8 +5,6 @@ import re
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
-from IPython.core.displaypub import CapturingDisplayPublisher
-from IPython.core.interactiveshell import InteractiveShell
 from PIL import Image
 from scipy import stats
 
@@ -20,15 +18,6 @@ from course_utils.plotting import (
     plot_band,
     show,
 )
-
-
-@pytest.fixture
-def published():
-    """Collect what a cell would show."""
-    shell = InteractiveShell.instance()
-    shell.display_pub, before = CapturingDisplayPublisher(), shell.display_pub
-    yield shell.display_pub.outputs
-    shell.display_pub = before
 
 
 def luminance(color):
