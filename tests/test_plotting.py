@@ -14,7 +14,6 @@ from course_utils.plotting import (
     batch_color,
     mark_choice,
     mark_guess,
-    mean_interval,
     plot_band,
     show,
 )
@@ -48,18 +47,6 @@ def test_the_batch_axis_has_a_tick_at_each_size_tested_and_no_other():
     assert [tick.get_text() for tick in ax.get_xticklabels()] == ["1", "32", "1,000"]
     assert len(ax.xaxis.get_minorticklocs()) == 0
     plt.close()
-
-
-def test_the_interval_is_students_with_n_minus_1_degrees_of_freedom():
-    runs = np.array([[1.0, 4.0], [2.0, 4.5], [4.0, 7.0]])
-    mean, half_width = mean_interval(runs)
-    interval = stats.t.interval(0.95, 2, loc=runs.mean(0), scale=stats.sem(runs))
-    np.testing.assert_allclose([mean - half_width, mean + half_width], interval)
-
-
-def test_one_seed_has_no_interval():
-    with pytest.raises(ValueError, match="at least 2 seeds, got 1"):
-        mean_interval([[1.0, 2.0]])
 
 
 def test_a_band_runs_from_mean_minus_to_mean_plus_half_width():
