@@ -31,7 +31,7 @@ def paths(*, num_epochs: int = 4):
     """
     fig, (ax, curve_ax) = plt.subplots(1, 2, figsize=(9.6, 4.2), width_ratios=(1.15, 1))
     _map(ax)
-    curve_ax.set(yscale="log", xlim=(0, num_epochs), ylim=(3e-4, 30), xticks=range(num_epochs + 1))
+    curve_ax.set(yscale="log", xlim=(-0.06, num_epochs + 0.06), ylim=(3e-4, 30), xticks=range(num_epochs + 1))
     curve_ax.set(xlabel="epochs: how often each example was used", ylabel="loss above its minimum")
     full = [
         a.plot([], [], "s-", color=GREY, markersize=6, markerfacecolor="white", linewidth=1.2, animated=True)[
@@ -180,6 +180,9 @@ def arrows(clouds: dict[str, tuple[np.ndarray, int]]):
         if not _centred(grads):
             limits = (-0.25 * reach, reach)
             ax.quiver(0, 0, *-mean, color=MINIMUM, width=0.016, zorder=4, **arrow)
+            ax.annotate(
+                "their mean", -mean, xytext=(-4, 26), textcoords="offset points", color="#A84600", ha="right"
+            )
         ax.plot(0, 0, "o", color="#222222", markersize=5, zorder=5)
         ax.set(xlim=limits, ylim=limits, aspect="equal", title=title, xlabel="towards larger slope")
         ax.text(0.97, 0.03, f"spread {spread:.2f}", transform=ax.transAxes, ha="right", va="bottom")

@@ -245,6 +245,7 @@ show(*draw.arrows(clouds))
 # This is the [*noise*](teaching/glossary.md) of the batch gradient.
 #
 # *With B = 4* each arrow is the mean of four, and four that disagree partly cancel: the arrows are about half as long.
+# (The *spread* on the figure is their root mean square distance from the mean.)
 # Four times the batch, half the noise. Page [1a, How noisy is the gradient of a batch?](deeper/1a_how_noisy_is_a_batch.ipynb) shows that this is exact (the arrows' covariance falls like 1/B), also for a network, and how high above the minimum it leaves the loss, the *floor* of the run.
 #
 # Two limits of the picture.
@@ -369,15 +370,16 @@ def answers_after_one_sorted_epoch():
     return model(valid_set.images).argmax(1)
 
 
-said_nine = (answers_after_one_sorted_epoch() == 9).float().mean().item()
-print(f"It answers “nine” to {said_nine:.0%} of the digits.")
+said = answers_after_one_sorted_epoch().bincount(minlength=10)
+truth = valid_set.labels.bincount(minlength=10)
+pd.DataFrame({"digits that are": truth.tolist(), "answers that say": said.tolist()}).T
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# It has learnt the last thing that it was told.
+# "Nine", to every digit: it has learnt the last thing that it was told.
 # An update follows its batch alone; so a batch has to be a fair sample of *all* examples, and a random order makes it one.
-# Shuffle once or before every epoch? On these digits no difference can be seen, and [1b](deeper/1b_what_is_in_an_epoch.ipynb) shows it; near a minimum and at small η there is one, and [1a](deeper/1a_how_noisy_is_a_batch.ipynb) measures it.
+# Shuffle once, anew before every epoch, or draw each example *with replacement*? On these digits no difference can be seen, and [1b](deeper/1b_what_is_in_an_epoch.ipynb) shows it; near a minimum and at small η there is one, and [1a](deeper/1a_how_noisy_is_a_batch.ipynb) measures it.
 #
 # </details>
 #
