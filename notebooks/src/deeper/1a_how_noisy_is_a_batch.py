@@ -135,7 +135,7 @@ measured = [distance(size, generator) for size in batch_sizes]
 show(*draw.noise(batch_sizes, measured, trace, length, N, guess=guess_batch))
 reply(guess_batch, round(N * trace / ((N - 1) * length**2 + trace)), "examples")
 
-# %% noise-gap tags=["reveal"]
+# %% noise-gap
 predicted = [np.sqrt(trace / size * (N - size) / (N - 1)) for size in batch_sizes]
 gap = max(abs(np.array(measured) / predicted - 1))
 print(f"Largest gap between points and formula: {gap:.1%}.")
