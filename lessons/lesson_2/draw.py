@@ -20,7 +20,9 @@ def machine(num_examples=60_000):
     examples per ms, beside it an epoch of `num_examples`, and on both the batch size that was chosen.
     """
     grid = np.geomspace(1, num_examples, 200)
-    fig, axes = _update_and_epoch((9.6, 4.0), (0.005, 10_000), (0.0005, 1_000))
+    fig, axes = _update_and_epoch((9.6, 4.0))
+    axes[0].set(xlim=(0.8, 75_000), ylim=(0.005, 10_000))
+    axes[1].set(xlim=(0.8, 75_000), ylim=(0.0005, 1000))
     moving = {"animated": True, "color": "C0"}
     lines = [ax.plot([], [], linewidth=2.6, **moving)[0] for ax in axes]
     dots = [ax.plot([], [], "o", markersize=10, animated=True)[0] for ax in axes]
@@ -42,15 +44,15 @@ def machine(num_examples=60_000):
         for bar in knees:
             bar.set_xdata([knee, knee])
         place = "left" if knee < 30 else "right" if knee > 3000 else "center"
-        knee_text.set(text=f"knee at B = {knee:,.3g}" if knee < 1000 else f"knee at B = {knee:,.0f}")
+        knee_text.set_text(f"knee at B = {_number(knee)}")
         knee_text.set(x=np.clip(knee, 1, num_examples), ha=place)
-        captions[0].set_text(f"B = {batch_size:,}: {cost[0]:,.3g} ms")
-        captions[1].set_text(f"B = {batch_size:,}: {updates:,} updates, {cost[1]:,.3g} s")
+        captions[0].set_text(f"B = {batch_size:,}: {_number(cost[0])} ms")
+        captions[1].set_text(f"B = {batch_size:,}: {updates:,} updates, {_number(cost[1])} s")
         return (
             f"Time per update and time per epoch of {num_examples:,} examples against batch size, all axes logarithmic, "
-            f"for a floor of {t0:g} ms and a rate of {rate:,} examples per ms. Up to the knee at B = {knee:,.3g} the "
+            f"for a floor of {t0:g} ms and a rate of {rate:,} examples per ms. Up to the knee at B = {_number(knee)} the "
             f"update is flat and the epoch falls; beyond it the update grows and the epoch is flat. At B = "
-            f"{batch_size:,} an update takes {cost[0]:,.3g} ms and an epoch of {updates:,} updates {cost[1]:,.3g} s."
+            f"{batch_size:,} an update takes {_number(cost[0])} ms and an epoch of {updates:,} updates {_number(cost[1])} s."
         )
 
     controls = {
@@ -61,13 +63,16 @@ def machine(num_examples=60_000):
     return fig, update, controls
 
 
-def _update_and_epoch(figsize, update_limits=None, epoch_limits=None):
+def _number(x):
+    """Return `x` with three digits, or all of those before the point."""
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def _update_and_epoch(figsize):
     """Return a figure with an axes for ms per update and one for s per epoch, all axes logarithmic."""
     fig, axes = plt.subplots(1, 2, figsize=figsize)
-    for ax, what, unit, ylim in zip(
-        axes, ("update", "epoch"), ("ms", "s"), (update_limits, epoch_limits), strict=True
-    ):
-        ax.set(yscale="log", ylim=ylim, title=f"One {what}", ylabel=f"time ({unit} per {what})")
+    for ax, what, unit in zip(axes, ("update", "epoch"), ("ms", "s"), strict=True):
+        ax.set(yscale="log", title=f"One {what}", ylabel=f"time ({unit} per {what})")
         batch_axis(ax, TICKS)
     return fig, axes
 
@@ -111,17 +116,18 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
     median; `here` the curve of this machine as `(sizes, milliseconds)`.
     """
     fig, axes = _update_and_epoch((9.6, 4.6))
-    for color, (label, (runs, knee)) in zip(("C0", "C1"), recorded.items(), strict=False):
+    for i, (label, (runs, knee)) in enumerate(recorded.items()):
+        color = f"C{i}"
         sizes = runs.columns.to_numpy()
         for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
             ax.plot(sizes, factor * runs.median(), "o-", color=color, label=label)
             ax.fill_between(sizes, factor * runs.min(), factor * runs.max(), color=color, alpha=0.2, lw=0)
             ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
-        _name(axes[0], f"{knee:.0f}", (knee, runs.median().max()), (4, -8), color, "left")
+        _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (4, -14 * i), color, "left")
     sizes, milliseconds = here
     for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
         ax.plot(sizes, factor * milliseconds, "--", color="black", label="here and now")
-    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 0.9))
+    axes[1].legend(loc="upper right")
     return fig, (
         "Two charts against batch size, all axes logarithmic. Time per update starts nearly flat and then rises in "
         "proportion to the batch size; time per epoch falls at first and is flat where the update rises. Vertical "
@@ -189,7 +195,9 @@ def knee(runs, hard, soft):
     _name(ax, f"knee {hard.knee:.0f}", (hard.knee, hard.t0 * 12), (-6, 0), "C0", "right")
     _name(ax, "max(t₀, B/r)", (350, 350 / hard.rate), (-8, 8), "C0", "right")
     _name(ax, "t₀ + B/r", (400, float(soft.predict(400))), (10, -12), "C1", "left")
-    ax.set(yscale="log", ylabel="time (ms per update)", title=f"One thread, {len(runs)} runs: floor, slope, knee")
+    ax.set(
+        yscale="log", ylabel="time (ms per update)", title=f"One thread, {len(runs)} runs: floor, slope, knee"
+    )
     batch_axis(ax, sizes)
     return fig, (
         f"Recorded time per update of {len(runs)} runs against batch size up to {sizes.max():,}, both logarithmic, with "
@@ -235,8 +243,9 @@ def best_batch(sizes, waits, predicted, best):
     ax.axvline(best, color="black", lw=1.2, ls=":")
     ax.set(yscale="log", ylabel="time to 85 % (s)", title="Between the problem's bend and the machine's")
     batch_axis(ax, sizes)
-    _name(ax, f"√(B_crit·B*) = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
-    ax.legend(loc="upper right")
+    _name(ax, f"$\\sqrt{{B_{{crit}} B^*}}$ = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
+    ax.legend(loc="lower left")
+    ax.set_ylim(bottom=0.005)
     return fig, (
         "Seconds until 85 % of the validation digits are read, against batch size, both logarithmic; lines are means, "
         "bands hold all five seeds. Both curves fall, are lowest at B = 16 to 64 and rise again. The dashed prediction "
@@ -267,11 +276,16 @@ def prediction(recorded, expected):
     """Draw the recorded processor (a Series by batch size) and what is expected of GPUs, `expected[name]`."""
     fig, ax = plt.subplots(figsize=(6.4, 4.2))
     ax.plot(recorded.index, recorded, "o-", color="C0")
-    _name(ax, "processor, one thread, recorded", (2, recorded[2]), (0, 10), "C0", "left")
+    _name(ax, "processor, one thread, recorded", (500, recorded[500]), (-10, 4), "C0", "right")
     for color, style, (name, milliseconds) in zip(("C1", "C2"), ("--", ":"), expected.items(), strict=False):
         ax.plot(recorded.index, milliseconds, color=color, ls=style)
         _name(ax, f"{name}, expected", (5, milliseconds[2]), (0, -14), color, "left")
-    ax.set(yscale="log", ylabel="time (ms per update)", title="Expected of a V100, not measured")
+    ax.set(
+        yscale="log",
+        ylim=(0.03, 600),
+        ylabel="time (ms per update)",
+        title="Expected of a V100, not measured",
+    )
     batch_axis(ax, TICKS)
     return fig, (
         "Time per update against batch size, both logarithmic: the recorded processor bends at some tens of examples; "

@@ -55,7 +55,13 @@ from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.plotting import show
 from course_utils.results import by_seed, interval, read_results
-from course_utils.timing import fit_knee, make_update, measure, synchronised_clock, time_updates
+from course_utils.timing import (
+    fit_knee,
+    make_update,
+    measure,
+    synchronised_clock,
+    time_updates,
+)
 from course_utils.training import evaluate, minibatches
 
 # %% settings
@@ -119,7 +125,9 @@ def planted(update, first):
 # It [warms up](teaching/glossary.md#time) before it counts, reads a clock that first waits for the device, repeats, and takes the median, which one stray disturbance does not move.
 
 # %% right-way
-waiting_clock = synchronised_clock(device)  # waits until the device has done all, then reads
+waiting_clock = synchronised_clock(
+    device
+)  # waits until the device has done all, then reads
 
 
 def right_way(update, warm_up=3, repeats=5):
@@ -207,7 +215,9 @@ one_thread, two_threads = recorded(threads=1), recorded(threads=2)
 
 # %% update-and-epoch tags=["reveal"]
 sizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
-curve = time_updates(mlp((784, 128, 10), seed=0).to(device), images, labels, sizes, repeats=5)
+curve = time_updates(
+    mlp((784, 128, 10), seed=0).to(device), images, labels, sizes, repeats=5
+)
 lines = {
     "recorded, one thread": (one_thread, fit(one_thread).knee),
     "recorded, two threads": (two_threads, fit(two_threads).knee),
@@ -235,7 +245,7 @@ pd.DataFrame(
 # To its right the laptop is right. From 1,000 to 10,000 the update takes ten times as long, and the epoch as long as before.
 # In every line of the table the two factors multiply to ten, because ten times the batch means a tenth of the updates.
 #
-# A second thread doubles the rate and leaves the floor where it is, so it moves the knee to the right.
+# A second thread raises the rate 1.7-fold and leaves the floor where it is, so it moves the knee to the right.
 # A GPU is the extreme of the same thing: it has thousands of threads in place of two.
 # That is the whole contradiction: "a larger batch takes no longer" is a statement about a machine, worded as one about batches.
 #
@@ -276,13 +286,17 @@ def milliseconds(make):
 
 
 # %% floor
-times = {"784-128-10": milliseconds(update_with), "the same calls, 1-1-1": milliseconds(same_calls)}
+times = {
+    "784-128-10": milliseconds(update_with),
+    "the same calls, 1-1-1": milliseconds(same_calls),
+}
 show(*draw.floor(few_sizes[:4], times))
 
 # %% [markdown]
 # Without the arithmetic the curve stays near the floor up to 1,000 examples; with it, the curve leaves the floor for a slope.
 # So the floor is no law of nature: it is what a general and convenient library charges for each call, and the slope is arithmetic.
-# The lecture explains its flat curve by parallel computing. That is right and incomplete: on so small a network a single example leaves even one thread mostly waiting for orders.
+# The lecture explains its flat curve by parallel computing.
+# That is right and incomplete: even one thread, which computes next to nothing in parallel, has a flat piece, because the calls come first.
 #
 # *Can one push the floor down? How near is the slope to what the machine can do at best? And a large network?* [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb)
 #
@@ -326,7 +340,9 @@ guess_best = None  # one of these batch sizes; None skips it
 # %% wait tags=["reveal", "nbval-ignore-output"]
 needed = np.array([[updates_needed(size, seed) for size in rates] for seed in range(5)])
 update_ms = fit(one_thread, shape="sum").predict(list(rates))  # from floor and rate
-waits = pd.DataFrame(needed * update_ms / 1000, columns=list(rates))  # seconds, a line a seed
+waits = pd.DataFrame(
+    needed * update_ms / 1000, columns=list(rates)
+)  # seconds, a line a seed
 show(*draw.wait(list(rates), needed, update_ms, guess=guess_best))
 reply(guess_best, waits.mean().idxmin(), "examples")
 
@@ -343,7 +359,7 @@ pd.DataFrame(
 # <details><summary>After your guess</summary>
 #
 # Means of five seeds with their 95 % interval.
-# From B = 1 to 16, four times the batch needs about a quarter of the updates, and an update hardly takes longer: the wait falls to a tenth.
+# From B = 1 to 16, four times the batch needs about a quarter of the updates, and an update hardly takes longer: the wait falls to an eighth.
 # From 256 on, more examples in an update hardly help the update, and each of them has to be paid for: the wait grows again.
 # Between the two lies a wide bottom at 16 to 64, and the full batch waits more than ten times as long.
 #
@@ -354,7 +370,9 @@ pd.DataFrame(
 # </details>
 
 # %% c22 tags=["reveal"]
-per_second = (one_thread[1] / (one_thread[1000] / 1000)).min()  # examples/s, B = 1,000 over B = 1
+per_second = (
+    one_thread[1] / (one_thread[1000] / 1000)
+).min()  # examples/s, B = 1,000 over B = 1
 log_ratio = interval(np.log(waits[4000] / waits[64]))
 verdict("C22", per_second > 5, without=log_ratio.mean > 3 * log_ratio.half_width)
 
