@@ -86,21 +86,20 @@ def _name(ax, text, point, offset, color, side="center", **style):
 def clocks(sizes, readings, guess=None):
     """Draw the milliseconds per update that four clocks read, `readings[name]` (sizes,); ring the guessed clock."""
     looks = {  # colour, marker, and where the name stands: at which size, how many points away
-        "first call counted": ("C3", "^", 0, (60, 6)),
-        "loader inside": ("C1", "s", 1, (0, 9)),
-        "right": ("black", "o", 1, (8, -17)),
-        "nobody waits": ("C2", "v", 1, (0, 9)),
+        "the first call": ("C3", "^", 0, (60, 6)),
+        "the loader": ("C1", "s", 1, (0, 9)),
+        "the right clock": ("black", "o", 1, (8, -17)),
+        "the missing wait": ("C2", "v", 1, (0, 9)),
     }
     fig, ax = plt.subplots(figsize=(6.4, 4.4))
     for name, (color, marker, at, offset) in looks.items():
         ax.plot(sizes, readings[name], color=color, marker=marker)
-        label = "the right clock" if name == "right" else name
-        _name(ax, label, (sizes[at], readings[name][at]), offset, color)
+        _name(ax, name, (sizes[at], readings[name][at]), offset, color)
     ax.set(yscale="log", ylabel="time (ms per update)", title="One machine, four clocks")
     batch_axis(ax, sizes)
-    places = {name: (sizes[2], readings[name][2]) for name in ("loader inside", "nobody waits")}
-    first, second = readings["first call counted"][:2]
-    places["first call counted"] = (sizes[0] * sizes[1]) ** 0.5, first**0.75 * second**0.25  # below its name
+    places = {name: (sizes[2], readings[name][2]) for name in ("the loader", "the missing wait")}
+    first, second = readings["the first call"][:2]
+    places["the first call"] = (sizes[0] * sizes[1]) ** 0.5, first**0.75 * second**0.25  # below its name
     return fig, (
         "Time per update against batch size, both logarithmic. The right clock rises with the batch size. "
         "With the loader inside, the curve is flat and joins the right one only for large batches. "

@@ -102,9 +102,9 @@ def wrong_way(update, repeats=5):
 # Three things can go wrong with it, and all three stand in published notebooks.
 # Here they are planted, so that each can be seen alone.
 #
-# - **The loader runs inside the clock.** Ours waits 3 ms for a disk, played by `sleep`.
-# - **The first call is counted.** A program's first call loads libraries and reserves memory. Ours takes 0.2 s longer, once.
-# - **Nobody waits for the device.** A GPU works off a queue: Python drops an order in, gets control back at once, and the clock is read while the work is still going on. Here a thread of its own plays the GPU: `submit` returns at once, and the thread works off real updates one after the other.
+# - **The loader** runs inside the clock. Ours waits 3 ms for a disk, played by `sleep`.
+# - **The first call** is counted. A program's first call loads libraries and reserves memory. Ours takes 0.2 s longer, once.
+# - **The missing wait**: nobody waits for the device. A GPU works off a queue: Python drops an order in, gets control back at once, and the clock is read while the work is still going on. Here a thread of its own plays the GPU: `submit` returns at once, and the thread works off real updates one after the other.
 
 
 # %% planted
@@ -114,9 +114,9 @@ gpu = ThreadPoolExecutor(max_workers=1)  # plays the GPU
 def planted(update, first):
     start_up = [0.2] if first else []  # seconds, taken by the very first call
     return {
-        "loader inside": lambda: (sleep(0.003), update()),
-        "first call counted": lambda: (start_up and sleep(start_up.pop()), update()),
-        "nobody waits": lambda: gpu.submit(update),
+        "the loader": lambda: (sleep(0.003), update()),
+        "the first call": lambda: (start_up and sleep(start_up.pop()), update()),
+        "the missing wait": lambda: gpu.submit(update),
     }
 
 
@@ -146,7 +146,7 @@ def right_way(update, warm_up=3, repeats=5):
 # Which of the three mistakes makes *all* batch sizes look equally fast?
 
 # %% guess-flat
-guess_flat = None  # "loader inside", "first call counted" or "nobody waits"; None skips it
+guess_flat = None  # "the loader", "the first call" or "the missing wait"; None skips it
 
 
 # %% four-clocks tags=["reveal"]
@@ -154,13 +154,13 @@ def read_clocks(batch_size):
     faults = planted(update_with(batch_size), first=batch_size == 1)
     read = {name: wrong_way(fault) for name, fault in faults.items()}
     gpu.submit(int).result()  # let the stand-in finish before the next reading
-    return read | {"right": right_way(update_with(batch_size))}
+    return read | {"the right clock": right_way(update_with(batch_size))}
 
 
 few_sizes = [1, 10, 100, 1000, 10_000]
 readings = pd.DataFrame([read_clocks(size) for size in few_sizes])
 show(*draw.clocks(few_sizes, readings, guess=guess_flat))
-reply(guess_flat, "nobody waits")
+reply(guess_flat, "the missing wait")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -325,7 +325,7 @@ def updates_needed(batch_size, seed, target=0.85, limit=4000):
             x, y = train_set.images[batch], train_set.labels[batch]
             make_update(model, x, y, lr=rates[batch_size])()
             step += 1
-            look = step < 100 or step % 10 == 0
+            look = step < 30 or step % 10 == 0
             if look and evaluate(model, valid_set)[1] >= target:
                 return step
     return np.nan

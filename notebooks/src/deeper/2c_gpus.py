@@ -194,7 +194,7 @@ pd.DataFrame(
 #
 # ## The lecture's GPUs
 #
-# The lecture says that its slide is made anew every few years: with a GTX 760 in 2015, and with a GTX 980 in 2017, on which a batch of 60,000 took several minutes; on a V100 it now takes 10 seconds.
+# The lecture says that its slide is made anew each year: with a GTX 760 in 2015, and with a GTX 980 in 2017, on which a batch of 60,000 took several minutes; on a V100 it now takes 10 seconds.
 # This is history, without a model and without code, so it cannot be repeated.
 # It can be put into proportion: what would a batch of 60,000 take at full speed?
 
