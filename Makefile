@@ -19,9 +19,8 @@ help:
 	@echo "Setting up .venv: about a minute and 1.6 GB (more where PyTorch comes with CUDA) …"
 	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 	$(INSTALL) -e '.[lab,test]'
-	@mkdir -p .venv/share/jupyter/lab/settings .venv/etc/jupyter/jupyter_server_config.d
+	@mkdir -p .venv/share/jupyter/lab/settings
 	@cp lab.json .venv/share/jupyter/lab/settings/overrides.json
-	@echo '{"FileContentsManager": {"pre_save_hook": "course_utils.explore.drop_views"}}' > .venv/etc/jupyter/jupyter_server_config.d/course.json
 	@touch $@
 
 .venv/ready-%: .venv/ready
@@ -29,7 +28,7 @@ help:
 	@touch $@
 
 lab: .venv/ready
-	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md $(LAB_ARGS)
+	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md --FileContentsManager.pre_save_hook=course_utils.explore.drop_views $(LAB_ARGS)
 
 test: .venv/ready-homework
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg tests notebooks/*.ipynb notebooks/deeper/*.ipynb

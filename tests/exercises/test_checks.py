@@ -20,7 +20,6 @@ from course_utils.checks import (
     solution,
 )
 
-
 checks.find("1A")  # before a test registers exercises of its own
 
 
