@@ -49,19 +49,13 @@ import numpy as np
 import pandas as pd
 import torch
 
+from course_utils import timing
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.plotting import show
 from course_utils.results import by_seed, interval, read_results
-from course_utils.timing import (
-    fit_knee,
-    make_update,
-    measure,
-    synchronised_clock,
-    time_updates,
-)
 from course_utils.training import evaluate, minibatches
 
 # %% settings
@@ -83,7 +77,7 @@ images, labels = torch.rand(10_000, 1, 28, 28), torch.randint(10, (10_000,))
 def update_with(batch_size):
     model = mlp((784, 128, 10), seed=0).to(device)
     batch = images[:batch_size].to(device), labels[:batch_size].to(device)
-    return make_update(model, *batch, lr=0.01)
+    return timing.make_update(model, *batch, lr=0.01)
 
 
 # %% [markdown]
@@ -125,9 +119,7 @@ def planted(update, first):
 # It [warms up](teaching/glossary.md#time) before it counts, reads a clock that first waits for the device, repeats, and takes the median, which one stray disturbance does not move.
 
 # %% right-way
-waiting_clock = synchronised_clock(
-    device
-)  # waits until the device has done all, then reads
+waiting_clock = timing.synchronised_clock(device)  # waits for the device, then reads
 
 
 def right_way(update, warm_up=3, repeats=5):
@@ -208,16 +200,15 @@ def recorded(threads):
 
 def fit(runs, shape="max"):
     t = runs.median().loc[:1000]
-    return fit_knee(t.index, t, shape=shape)
+    return timing.fit_knee(t.index, t, shape=shape)
 
 
 one_thread, two_threads = recorded(threads=1), recorded(threads=2)
 
 # %% update-and-epoch tags=["reveal"]
 sizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
-curve = time_updates(
-    mlp((784, 128, 10), seed=0).to(device), images, labels, sizes, repeats=5
-)
+network = mlp((784, 128, 10), seed=0).to(device)
+curve = timing.time_updates(network, images, labels, sizes, repeats=5)
 lines = {
     "recorded, one thread": (one_thread, fit(one_thread).knee),
     "recorded, two threads": (two_threads, fit(two_threads).knee),
@@ -277,12 +268,14 @@ verdict("C18", *shorter, without=(epoch[1000] / epoch[60_000]).max() < 1.1)
 def same_calls(batch_size):
     model = mlp((1, 1, 1), seed=0).to(device)
     zeros = torch.zeros(batch_size, device=device)
-    return make_update(model, zeros[:, None], zeros.long(), lr=0.01)
+    return timing.make_update(model, zeros[:, None], zeros.long(), lr=0.01)
 
 
 def milliseconds(make):
     updates = [make(size) for size in few_sizes[:4]]
-    return [measure(update, clock=waiting_clock, repeats=5).median for update in updates]
+    return [
+        timing.measure(update, clock=waiting_clock, repeats=5).median for update in updates
+    ]
 
 
 # %% floor
@@ -323,7 +316,7 @@ def updates_needed(batch_size, seed, target=0.85, limit=4000):
     while step < limit:
         for batch in minibatches(len(train_set), batch_size, generator=generator):
             x, y = train_set.images[batch], train_set.labels[batch]
-            make_update(model, x, y, lr=rates[batch_size])()
+            timing.make_update(model, x, y, lr=rates[batch_size])()
             step += 1
             look = step < 30 or step % 10 == 0
             if look and evaluate(model, valid_set)[1] >= target:

@@ -27,6 +27,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
@@ -66,41 +67,35 @@ one, two, large = recorded(), recorded(threads=2), recorded("784-512x5-10")
 # The interval holds all knees that an F test at 5 % cannot tell from the best one; the last column has the knees of the five runs, each fitted alone.
 
 
-# %% knees
+# %% fit
 def fit(times, shape="max"):
     times = times.loc[:1000]
     return fit_knee(times.index, times, shape=shape)
 
 
 def knee_line(name, runs, shape):
-    best = fit(runs.median(), shape)
-    each = [fit(run, shape).knee for _, run in runs.iterrows()]
-    cells = (
-        f"{best.t0:.2f}",
-        f"{best.rate:.0f}",
-        f"{best.knee:.0f}",
-        f"{best.low:.0f} to {best.high:.0f}",
+    best, each = (
+        fit(runs.median(), shape),
+        [fit(run, shape).knee for _, run in runs.iterrows()],
     )
-    return name, shape, *cells, f"{min(each):.0f} to {max(each):.0f}"
+    return {
+        "": f"{name}, form {shape}",
+        "floor (ms)": f"{best.t0:.2f}",
+        "rate (examples per ms)": f"{best.rate:.0f}",
+        "knee": f"{best.knee:.0f}",
+        "95 % interval": f"{best.low:.0f} to {best.high:.0f}",
+        "five runs": f"{min(each):.0f} to {max(each):.0f}",
+    }
 
 
-pd.DataFrame(
-    [
-        knee_line("784-128-10, one thread", one, "max"),
-        knee_line("784-128-10, one thread", one, "sum"),
-        knee_line("784-128-10, two threads", two, "max"),
-        knee_line("784-512x5-10, one thread", large, "max"),
-    ],
-    columns=[
-        "",
-        "form",
-        "floor (ms)",
-        "rate (ex./ms)",
-        "knee",
-        "95 % interval",
-        "five runs",
-    ],
-)
+# %% knees
+cases = [
+    ("784-128-10, one thread", one, "max"),
+    ("784-128-10, one thread", one, "sum"),
+    ("784-128-10, two threads", two, "max"),
+    ("784-512x5-10, one thread", large, "max"),
+]
+pd.DataFrame([knee_line(*case) for case in cases])
 
 # %% knee
 show(*draw.knee(one.loc[:, :1000], fit(one.median()), fit(one.median(), "sum")))
@@ -170,8 +165,8 @@ guess_calls = None  # a number of operations at B = 1; None skips it
 
 # %% calls tags=["reveal", "nbval-ignore-output"]
 calls = pd.DataFrame({f"B = {size:,}": calls_of(update_with(size)) for size in (1, 1000)})
+display(calls.sort_index().nlargest(8, "B = 1"))
 reply(guess_calls, calls["B = 1"].sum(), "operations")
-calls.sort_index().nlargest(8, "B = 1")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -243,12 +238,12 @@ def milliseconds(make):
 
 
 # %% floor
-times = {
+floors = {
     "autograd, 784-128-10": milliseconds(update_with),
     "same calls, network 1-1-1": milliseconds(one_unit),
     "by hand, 784-128-10": milliseconds(fewer_calls),
 }
-show(*draw.floor(sizes, times))
+show(*draw.floor(sizes, floors))
 
 # %% [markdown]
 # The same calls without the arithmetic stay on the floor at every batch size.
@@ -267,7 +262,7 @@ show(*draw.floor(sizes, times))
 # %% guess-rule
 guess_rule = None  # operations for each weight; None skips it
 
-# %% count-operations tags=["reveal"]
+# %% count-operations
 conv = nn.Sequential(
     *(nn.Conv2d(1, 16, 3, padding=1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()),
     nn.Linear(16, 10),
@@ -284,17 +279,13 @@ def weights_and_operations(net):
 
 
 counts = {name: weights_and_operations(net) for name, net in nets.items()}
-P, flops = counts["784-128-10"]
-reply(guess_rule, flops / P, "operations for each weight")
 
 # %% operations tags=["reveal"]
-pd.DataFrame(
-    [
-        (name, f"{P:,}", f"{flops:,.0f}", f"{flops / P:,.2f}")
-        for name, (P, flops) in counts.items()
-    ],
-    columns=["network", "weights P", "operations for an example", "operations / P"],
-)
+lines = [(name, f"{P:,}", f"{n:,.0f}", f"{n / P:,.2f}") for name, (P, n) in counts.items()]
+names = ["network", "weights P", "operations for an example", "operations / P"]
+display(pd.DataFrame(lines, columns=names))
+weights, flops = counts["784-128-10"]
+reply(guess_rule, flops / weights, "operations for each weight")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -317,10 +308,11 @@ pd.DataFrame(
 # %% limits
 def limits(network):
     """Return ms for each example by arithmetic, and ms for each update by moving the weights."""
-    rows = read_results(f"batch_timing.{machine}", threads=1)
-    weights, operations = counts[network]
-    per_example = operations / rows["peak_gflops"].max() / 1e6
-    return per_example, 7 * 4 * weights / rows["peak_gbytes"].max() / 1e6
+    peaks = read_results(f"batch_timing.{machine}", threads=1)[
+        ["peak_gflops", "peak_gbytes"]
+    ].max()
+    P, per_example = counts[network]
+    return per_example / peaks["peak_gflops"] / 1e6, 7 * 4 * P / peaks["peak_gbytes"] / 1e6
 
 
 medians = {"784-128-10": one.median(), "784-512x5-10": large.median()}
@@ -333,29 +325,18 @@ show(*draw.roofline(medians, limit))
 # %% shares
 def share_line(network):
     (per_example, per_update), times = limit[network], medians[network]
-    largest, floor = times.index[-1], fit(times).t0
-    speed = f"{per_example * largest / times[largest]:.0%}"
-    return (
-        network,
-        f"{largest:,}",
-        speed,
-        f"{floor:.2f}",
-        f"{per_update / floor:.0%}",
-        f"{fit(times).knee:.0f}",
-    )
+    largest, best = times.index[-1], fit(times)
+    return {
+        "network": network,
+        "at B =": f"{largest:,}",
+        "of the best speed": f"{per_example * largest / times[largest]:.0%}",
+        "floor (ms)": f"{best.t0:.2f}",
+        "of it moving weights": f"{per_update / best.t0:.0%}",
+        "knee": f"{best.knee:.0f}",
+    }
 
 
-pd.DataFrame(
-    [share_line(network) for network in networks],
-    columns=[
-        "network",
-        "at B =",
-        "of the best speed",
-        "floor (ms)",
-        "of it moving weights",
-        "knee",
-    ],
-)
+pd.DataFrame([share_line(network) for network in networks])
 
 # %% [markdown]
 # On the slope the machine does what it can: large batches run at a good part of the speed that it reaches on nothing but a matrix product.

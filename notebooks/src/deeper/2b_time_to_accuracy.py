@@ -25,6 +25,7 @@ from time import perf_counter
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 from torch.utils.data import DataLoader, TensorDataset
 
 from course_utils.checks import reply
@@ -106,19 +107,7 @@ pd.DataFrame(
 #
 # The best batch is the geometric mean of two bends: that of the problem and that of the machine.
 #
-# **Predict.** A second machine has the same floor and a hundred times the rate.
-# By which factor is its best batch larger?
-
-# %% guess-factor
-guess_factor = None  # a factor; None skips it
-
-# %% factor tags=["reveal"]
-reply(guess_factor, 100**0.5, "times as large")
-
-# %% [markdown]
-# Does the formula find the minimum that was measured?
 # S(B) has the shape of the soft form, with 1/B in place of B, so the same fit serves for both bends.
-
 
 # %% two-bends
 rows = read_results(f"batch_timing.{machine}", network="784-128-10", threads=1)
@@ -127,18 +116,38 @@ clock = fit_knee(times.index, times, shape="sum")
 problem = fit_knee(1 / tuned.columns, tuned.mean(), shape="sum")  # its knee is 1/B_crit
 best = (clock.knee / problem.knee) ** 0.5
 
-pd.DataFrame(
-    [
-        ("the machine's, B*", f"{clock.knee:.0f}", f"{clock.low:.0f} to {clock.high:.0f}"),
-        (
-            "the problem's, B_crit",
-            f"{1 / problem.knee:.0f}",
-            f"{1 / problem.high:.0f} to {1 / problem.low:.0f}",
-        ),
-        ("best batch, √(B_crit·B*)", f"{best:.0f}", ""),
-    ],
-    columns=["bend", "batch size", "95 % interval"],
-)
+# %% two-bends-table
+interval_of_b_crit = f"{1 / problem.high:.0f} to {1 / problem.low:.0f}"
+bends = [
+    ("the machine's, B*", f"{clock.knee:.0f}", f"{clock.low:.0f} to {clock.high:.0f}"),
+    ("the problem's, B_crit", f"{1 / problem.knee:.0f}", interval_of_b_crit),
+]
+pd.DataFrame(bends, columns=["bend", "batch size", "95 % interval"])
+
+# %% [markdown]
+# **Predict.** A second machine has the same floor and a hundred times the rate.
+# By which factor is its best batch larger?
+
+# %% guess-factor
+guess_factor = None  # a factor; None skips it
+
+# %% factor tags=["reveal"]
+faster = [
+    (f"{k}", f"{k * clock.knee:,.0f}", f"{(k * clock.knee / problem.knee) ** 0.5:.0f}")
+    for k in (1, 10, 100)
+]
+display(pd.DataFrame(faster, columns=["times the rate", "knee B*", "best batch"]))
+reply(guess_factor, 100**0.5, "times as large")
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# The best batch grows as the root of the rate: on a GPU B\* moves far to the right, and the best batch follows half the way on a logarithmic axis.
+# That is the true core of the lecture's remark that on a GPU the large batch loses its disadvantage: the machine's bend is out of the way, the problem's stays where it is.
+#
+# </details>
+#
+# Does the formula find the minimum that was measured?
 
 # %% best-batch
 sizes = np.array(batch_sizes)
@@ -154,9 +163,6 @@ show(*draw.best_batch(sizes, waits, (grid, predicted), best))
 # %% [markdown]
 # It does, within the factor of four between the sizes tried, and the bottom is wide.
 # With one rate for all the curve lies higher on both sides, and its minimum is at 16 in place of 64.
-# On a GPU B* moves far to the right, and the best batch with it, as the root.
-# That is the true core of the lecture's remark that on a GPU the large batch loses its disadvantage: the machine's bend is out of the way, the problem's stays where it is.
-#
 # The prediction is a rule of thumb: B_crit depends on the accuracy asked for and grows during training (lesson 3 measures it).
 #
 # ## The loader

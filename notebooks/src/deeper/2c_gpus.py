@@ -199,7 +199,7 @@ pd.DataFrame(
 # It can be put into proportion: what would a batch of 60,000 take at full speed?
 
 
-# %% at-best
+# %% operations
 def operations(network):
     """Return the operations of an update for one example, counted."""
     with FlopCounterMode(display=False) as counter:
@@ -209,22 +209,19 @@ def operations(network):
     return counter.get_total_flops() / 100
 
 
-cards = [("GTX 760", 2.3, 192), ("GTX 980", 4.6, 224), ("Tesla V100", 15.7, 900)]
-at_best = {
-    network: 60_000 * operations(network) / 1e9 for network in networks
-}  # ms at 1 TFLOP/s
-pd.DataFrame(
-    [
-        (
-            card,
-            teraflops,
-            gigabytes,
-            *(f"{work / teraflops:.1f}" for work in at_best.values()),
-        )
-        for card, teraflops, gigabytes in cards
-    ],
-    columns=["card", "TFLOP/s", "GB/s", *(f"{network} (ms)" for network in networks)],
-)
+work = {
+    network: 60_000 * operations(network) / 1e12 for network in networks
+}  # 10¹² operations
+
+# %% at-best
+cards = [
+    ("GTX 760", 2.3, 192),
+    ("GTX 980", 4.6, 224),
+    ("Tesla V100", 15.7, 900),
+]  # data sheets
+lines = [(*card, *(f"{1000 * n / card[1]:.1f}" for n in work.values())) for card in cards]
+names = ["card", "TFLOP/s", "GB/s", *(f"{network} (ms)" for network in networks)]
+pd.DataFrame(lines, columns=names)
 
 # %% [markdown]
 # At full speed a V100 needs a thirtieth of a second for the larger of the two, and one thread of our processor needed a third of a second for the smaller.
