@@ -62,7 +62,7 @@ def zigzag(num_steps: int = 40):
         yscale="log", xlim=(0, 100), ylim=(1e-6, 30), xlabel="updates", title="loss ÷ loss at the start"
     )
     loss_ax.axhline(1e-3, color="#888888", linestyle=":", linewidth=1)
-    loss_ax.text(0.03, 0.03, "dotted: a thousandth", transform=loss_ax.transAxes)
+    loss_ax.text(0.97, 0.96, "dotted: a thousandth", transform=loss_ax.transAxes, ha="right", va="top")
 
     def update(*, lr: float, beta: float, kappa: float) -> str:
         surface, told = ravine(kappa), []
