@@ -311,7 +311,7 @@ def at_best(size, b):
 
 ratios = {(size, b): at_best(size, b) for size in (10, 100, 1000) for b in (0.9, 0.99)}
 rows = [
-    (f"{size:,}", b, lowest[size, b][2], f"{mid:.2g}", f"{low:.2g} to {high:.2g}")
+    (f"{size:,}", b, lowest[size, b][2], f"{mid:.3g}", f"{low:.2g} to {high:.3g}")
     for (size, b), (mid, low, high) in ratios.items()
 ]
 names = ["B", "β", "best η/(1 − β)", "loss ÷ loss of β = 0", "95 % interval"]

@@ -167,11 +167,10 @@ assert np.maximum(*pace).min() >= 9 / 11  # line (14): none of 20,000 pairs is b
 
 def race(lr, beta, rate):
     """Return what the rate promises and what is counted, to a millionth of the distance."""
-    points = descend(hollow.gradient, [-10.0, 1.0], lr=lr, beta=beta, num_steps=1000)
+    points = descend(hollow.gradient, [-1.0, 1.0], lr=lr, beta=beta, num_steps=1000)
     distance = np.hypot(*points.T)
-    return int(np.log(1e-6) / np.log(rate)) + 1, int(
-        np.argmax(distance < 1e-6 * distance[0])
-    )
+    last = int(np.flatnonzero(distance > 1e-6 * distance[0])[-1])
+    return int(np.log(1e-6) / np.log(rate)) + 1, last + 1
 
 
 # %% rates
@@ -183,7 +182,7 @@ names = ["", "η", "β", "rate", "updates by the rate", "counted"]
 pd.DataFrame(rows, columns=names).set_index("")
 
 # %% [markdown]
-# Eight times fewer, not ten: at critical damping A has a double root, and the distance falls like t·ρᵗ, not like ρᵗ.
+# Seven times fewer, not ten: at critical damping A has a double root, and the distance falls like t·ρᵗ, not like ρᵗ.
 #
 # Now move things yourself.
 # The squares and dots in the circle are the σ of the flat and of the steep direction; the start is turned from all flat (0°) to all steep (90°).
@@ -297,10 +296,10 @@ pd.DataFrame(rows, columns=names).set_index(["β", "rule"])
 # Line (14) holds for quadratics.
 # Lessard, Recht and Packard (2016) found a convex surface of one weight, its curvature between 1 and 25 everywhere, for which (14) recommends η = 1/9 and β = 4/9.
 #
-# **Guess.** A single minimum at w = 0, convex, the best parameters. Does the ball end there?
+# **Guess.** A single minimum at w = 0, convex, the best parameters. Where does the ball end?
 
 # %% guess-arrives
-guess_arrives = None  # "yes" or "no"; or None to skip
+guess_arrives = None  # "at 0", "elsewhere" or "nowhere"; or None to skip
 
 # %% cycle tags=["reveal"]
 bowl = lessard()
@@ -312,7 +311,7 @@ runs = {
     "gradient descent": descend(bowl.gradient, 3.3, lr=2 / 26, num_steps=402),
 }
 show(*draw.cycle(runs))
-reply(guess_arrives, "no" if abs(runs["heavy ball"][-3:]).min() > 0.5 else "yes")
+reply(guess_arrives, "nowhere" if np.ptp(runs["heavy ball"][-3:]) > 1 else "at 0")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>

@@ -104,19 +104,18 @@ verdict("C61", nearer, without=longer[1:20].any())
 # Lee says that momentum can be read as *the sum of all past gradients*, Raschka that besides −g we move *in the average direction of the last few updates*. A plain sum and an average are two other things:
 
 # %% sums
-gradients_seen = valley.gradient(path[:100])
-ages = np.arange(100)[::-1]  # when move 100 is made
-weighted = -lr * beta**ages @ gradients_seen
-plain_sum, average = -lr * gradients_seen.sum(0), (1 - beta) * weighted
+seen = valley.gradient(path[:100])
+fading = beta ** np.arange(99, -1, -1)  # weights of gradients 0 to 99 when move 100 is made
 verdict(
     "C65",
-    np.allclose(weighted, moves[99], rtol=1e-9, atol=0),
-    without=abs(plain_sum - moves[99]).max() > 0.1,
+    np.allclose(-lr * fading @ seen, moves[99], rtol=1e-9, atol=0),
+    without=abs(-lr * seen.sum(0) - moves[99]).max() > 0.1,
 )
-verdict("E09", np.allclose(moves[99] / average, 1 / (1 - beta)), not np.isclose(beta, 0))
+past_steps, kept = -lr * seen[:99], fading[:99]
+verdict("E09", np.allclose(kept @ past_steps, carries[99]), kept.sum() > 2)
 
 # %% [markdown]
-# (What Raschka's sentence averages are past *steps*; their weights in the move, 1, β, β², …, add up to 1/(1 − β), five here.)
+# What is added besides the new step are the past steps with the weights β, β², β³ and so on. These add up to β/(1 − β), four here, where those of an average add up to one.
 #
 # ## Seven ways to write it
 #
