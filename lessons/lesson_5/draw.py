@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from course_utils.descent import descend, double_well, growth_factors, ravine, regime
+from course_utils.descent import descend, double_well, growth_factors, ravine, regime, shelf
 from course_utils.explore import Control
 from course_utils.plotting import mark_guess, plot_band, plot_surface
 from course_utils.results import mean_interval
@@ -530,9 +530,10 @@ def ends(rates, friction, deep):
 
 
 def shelves(stops):
-    """Return `(fig, alt)` of where balls stop: `stops` {(surface, width): {β: last weight}} for two widths."""
+    """Return `(fig, alt)` of where balls stop: `stops` {width of the shelf: {β: last weight}}, two widths."""
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.3), sharey=True)
-    for ax, ((surface, width), rest) in zip(axes, stops.items(), strict=True):
+    for ax, (width, rest) in zip(axes, stops.items(), strict=True):
+        surface = shelf(width)
         x = np.linspace(-2.1, width + 2.3, 400)
         ax.plot(x, surface.loss(x), color="#888888", linewidth=1.2)
         for (b, at), color, below in zip(rest.items(), (INK, BALL, GREEN), (12, -22, 12), strict=True):
@@ -543,7 +544,7 @@ def shelves(stops):
         ax.set(xlabel="weight w", title=f"a shelf {width:g} wide", ylim=(-1.6, 2.3))
     axes[0].set_ylabel("loss")
     told = [", ".join(f"β = {b} at {at:.2f}" for b, at in rest.items()) for rest in stops.values()]
-    widths = [width for _, width in stops]
+    widths = list(stops)
     return fig, (
         "Two slopes with a flat shelf from 0 and a drop behind it; dots mark where the ball ends. "
         f"Shelf {widths[0]:g} wide: {told[0]}. Shelf {widths[1]:g} wide: {told[1]}."
