@@ -303,19 +303,17 @@ reply(guess_loss, np.exp(log_loss[lowest[1000, 0.9]].mean()))
 
 # %% fair tags=["reveal"]
 def at_best(size, b):
-    """Return the ratio of best training losses, with β = b over without, low to high."""
+    """Return the best training loss with β = b over that without: ratio, low, high."""
     ratio = log_loss[lowest[size, b]] - log_loss[lowest[size, 0.0]]
     mean, half_width = mean_interval(ratio)
     return np.exp([mean, mean - half_width, mean + half_width])
 
 
 ratios = {(size, b): at_best(size, b) for size in (10, 100, 1000) for b in (0.9, 0.99)}
-rows = [
-    (f"{size:,}", b, lowest[size, b][2], f"{mid:.3g}", f"{low:.2g} to {high:.3g}")
-    for (size, b), (mid, low, high) in ratios.items()
-]
-names = ["B", "β", "best η/(1 − β)", "loss ÷ loss of β = 0", "95 % interval"]
-pd.DataFrame(rows, columns=names).set_index(["B", "β"])
+words = {
+    case: f"{r:.3g} ({low:.2g} to {high:.3g})" for case, (r, low, high) in ratios.items()
+}
+pd.Series(words, name="loss ÷ loss of β = 0").rename_axis(["B", "β"]).unstack("β")
 
 # %% tune-it tags=["reveal"]
 verdict(

@@ -103,7 +103,7 @@ print(
 # %% guess-edge
 guess_edge = None  # a factor; or None to skip
 
-# %% lines tags=["reveal"]
+# %% lines
 strengths = np.linspace(0, 1, 1001)[:-1]
 sizes = abs(growth_factors(0.04, strengths, 1.0)).max(-1)  # at ηλ = 0.04, √(ηλ) = 0.2
 rings = (strengths > (1 - 0.2) ** 2 + 1e-9) & (strengths < (1 + 0.2) ** 2)
@@ -114,30 +114,28 @@ edges = {
     b: trial_steps[abs(growth_factors(trial_steps, b, 1.0)).max(-1) < 1].max()
     for b in (0.0, 0.5, 0.9, 0.99)
 }
-reply(guess_edge, edges[0.9] / edges[0.0], "times")
 
 # %% edges tags=["reveal"]
-rows = [
-    (b, f"{edges[b]:.2f}", f"{2 * (1 + b):.2f}", f"{edges[b] / (1 - b):.0f}") for b in edges
-]
-names = ["β", "stable to ηλ", "line (12)", "effective ηλ, up to"]
-pd.DataFrame(rows, columns=names).set_index("β")
+table = {"stable to ηλ": edges, "line (12)": {b: 2 * (1 + b) for b in edges}}
+table["effective ηλ, up to"] = {b: edges[b] / (1 - b) for b in edges}
+pd.DataFrame(table).map("{:.3g}".format).rename_axis("β")
+
+# %% [markdown]
+# All of it on one map:
+
+# %% damping tags=["reveal"]
+grid = np.meshgrid(np.linspace(0.001, 4, 400), np.linspace(0, 0.999, 200))  # ηλ and β
+show(*draw.damping(*grid, abs(growth_factors(*grid, 1.0)).max(-1)))
+reply(guess_edge, edges[0.9] / edges[0.0], "times")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
 # Hardly twice as large, whatever β. It is the *effective* rate η/(1 − β) that may be 19 times as large at β = 0.9.
 #
-# </details>
-#
-# All of it on one map:
-
-# %% damping
-grid = np.meshgrid(np.linspace(0.001, 4, 400), np.linspace(0, 0.999, 200))  # ηλ and β
-show(*draw.damping(*grid, abs(growth_factors(*grid, 1.0)).max(-1)))
-
-# %% [markdown]
 # Gradient descent is the lower edge of this map. Beyond the blue line the swing shrinks by √β alone: more β rings *longer*.
+#
+# </details>
 #
 # ## Many directions: κ becomes √κ
 #
@@ -156,30 +154,26 @@ show(*draw.damping(*grid, abs(growth_factors(*grid, 1.0)).max(-1)))
 # %% tuned
 kappa, root = 100.0, 10.0
 hollow = ravine(kappa)  # L = 1, μ = 1/100
-tuned = {  # η, β and the rate of the formula
-    "gradient descent": (2 / (1 + 1 / kappa), 0.0, (kappa - 1) / (kappa + 1)),
-    "momentum": ((2 / (1 + 1 / root)) ** 2, ((root - 1) / (root + 1)) ** 2, 9 / 11),
-}
 others = np.meshgrid(np.linspace(0.01, 3.99, 200), np.linspace(0, 0.99, 100))  # η and β
 pace = [abs(growth_factors(*others, curvature)).max(-1) for curvature in (1.0, 1 / kappa)]
 assert np.maximum(*pace).min() >= 9 / 11  # line (14): none of 20,000 pairs is better
 
 
 def race(lr, beta, rate):
-    """Return what the rate promises and what is counted, to a millionth of the distance."""
+    """Return the settings, what the rate promises and what is counted, to a millionth."""
     points = descend(hollow.gradient, [-1.0, 1.0], lr=lr, beta=beta, num_steps=1000)
     distance = np.hypot(*points.T)
     last = int(np.flatnonzero(distance > 1e-6 * distance[0])[-1])
-    return int(np.log(1e-6) / np.log(rate)) + 1, last + 1
+    promised = int(np.log(1e-6) / np.log(rate)) + 1
+    told = {"η": f"{lr:.3f}", "β": f"{beta:.3f}", "rate": f"{rate:.4f}"}
+    return told | {"updates by the rate": promised, "counted": last + 1}
 
 
 # %% rates
-rows = [
-    (name, f"{t[0]:.3f}", f"{t[1]:.3f}", f"{t[2]:.4f}", *race(*t))
-    for name, t in tuned.items()
-]
-names = ["", "η", "β", "rate", "updates by the rate", "counted"]
-pd.DataFrame(rows, columns=names).set_index("")
+best_lr, best_beta = (2 / (1 + 1 / root)) ** 2, ((root - 1) / (root + 1)) ** 2  # line (14)
+plain = race(2 / (1 + 1 / kappa), 0.0, (kappa - 1) / (kappa + 1))  # line (13)
+ball = race(best_lr, best_beta, (root - 1) / (root + 1))
+pd.DataFrame({"gradient descent": plain, "momentum": ball}).T
 
 # %% [markdown]
 # Seven times fewer, not ten: at critical damping A has a double root, and the distance falls like t·ρᵗ, not like ρᵗ.
@@ -221,7 +215,6 @@ counts = {(lr, b): counted(lr, b) for lr in (0.05, 0.5, 1.9) for b in betas}
 # %% counts tags=["reveal"]
 updates = {case: f"{c[0]:,} / {c[1]:,} / {c[2]:.3f}" for case, c in counts.items()}
 near = {b: counts[1.9, b] for b in betas}
-reply(guess_longest, f"{max(near, key=lambda b: near[b][2])}")
 pd.Series(updates, name="updates / crossings / length").rename_axis(["η", "β"]).unstack("η")
 
 # %% three-paths tags=["reveal"]
@@ -230,6 +223,7 @@ paths = {
     for b in (0, 0.8, 0.999)
 }
 show(*draw.three_paths(hollow, paths, {b: near[b][0] for b in paths}))
+reply(guess_longest, f"{max(near, key=lambda b: near[b][2])}")
 
 # %% e19 tags=["reveal"]
 calm, slow = ({b: counts[lr, b] for b in betas} for lr in (0.5, 0.05))
@@ -278,17 +272,14 @@ def many_bowls(w):
 def edge_and_swing(rule, b):
     """Return the largest stable ηλ, and the swing left after 30 updates at ηλ = 0.9."""
     walk = descend(many_bowls, np.ones(4999), lr=1.0, beta=b, num_steps=2000, rule=rule)
-    near_0_9 = abs(walk[26:31, 899]).max()
-    return f"{trial_steps[abs(walk[-1]) < 1e-2].max():.2f}", f"{near_0_9:.3f}"
+    edge, swing = trial_steps[abs(walk[-1]) < 1e-2].max(), abs(walk[26:31, 899]).max()
+    formula = 2 * (1 + b) if rule is heavy_ball else (2 + 2 * b) / (1 + 2 * b)
+    return {"stable to ηλ": edge, "by formula": formula, "swing left": swing}
 
 
-rows = [
-    (rule.__name__, b, *edge_and_swing(rule, b), f"{formula:.2f}")
-    for b in (0.5, 0.9)
-    for rule, formula in ((heavy_ball, 2 * (1 + b)), (nesterov, (2 + 2 * b) / (1 + 2 * b)))
-]
-names = ["rule", "β", "stable to ηλ", "swing left", "edge by formula"]
-pd.DataFrame(rows, columns=names).set_index(["β", "rule"])
+cases = [(b, rule) for b in (0.5, 0.9) for rule in (heavy_ball, nesterov)]
+swings = {(b, rule.__name__): edge_and_swing(rule, b) for b, rule in cases}
+pd.DataFrame(swings).T.round(3).rename_axis(["β", "rule"])
 
 # %% [markdown]
 # ## A bowl in which the "optimal" momentum never arrives

@@ -25,6 +25,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
@@ -69,12 +70,7 @@ guess_longer = None  # 0 to 19; or None to skip
 moves = np.diff(path, axis=0)
 pulls = -lr * valley.gradient(path[:-1])  # the part from the gradient
 carries = beta * np.vstack([m0, moves[:-1]])  # the part from the previous move
-size = {
-    "pull": np.hypot(*pulls.T),
-    "carry": np.hypot(*carries.T),
-    "move": np.hypot(*moves.T),
-}
-longer = size["move"] > np.maximum(size["pull"], size["carry"])
+longer = np.hypot(*moves.T) > np.maximum(np.hypot(*pulls.T), np.hypot(*carries.T))
 
 
 def cosine(one, other):
@@ -82,10 +78,10 @@ def cosine(one, other):
     return (one * other).sum(1)[1:] / (np.hypot(*one.T) * np.hypot(*other.T))[1:]
 
 
-apart = cosine(pulls, carries)
-nearer = (np.minimum(cosine(pulls, moves), cosine(carries, moves)) > apart - 1e-9).all()
-reply(guess_longer, int(longer[1:20].sum()), "of 19")
+least = np.minimum(cosine(pulls, moves), cosine(carries, moves))
+nearer = (least > cosine(pulls, carries) - 1e-9).all()  # the move lies between its parts
 verdict("C61", nearer, without=longer[1:20].any())
+reply(guess_longer, int(longer[1:20].sum()), "of 19")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -201,22 +197,16 @@ def gaps(pairs):
 
 # %% same
 rng = np.random.default_rng(5)
-gradients, steady, betas = (
-    rng.standard_normal((200, 10)),
-    np.full(200, 0.1),
-    np.full(200, 0.9),
-)
+gradients = rng.standard_normal((200, 10))
+steady, betas = np.full(200, 0.1), np.full(200, 0.9)
 sgd = torch_walk(gradients, steady, betas)
 average_walk = walk(ema, gradients, steady / (1 - betas), betas)
 same = {
-    rule.__name__: (walk(rule, gradients, steady, betas), sgd)
-    for rule in (lee, raschka, pytorch)
+    rule.__name__: walk(rule, gradients, steady, betas) for rule in (lee, raschka, pytorch)
 }
-same |= {
-    "ema at η/(1 − β)": (average_walk, sgd),
-    "ema at the same η": (walk(ema, gradients, steady, betas), sgd),
-}
-gaps(same).rename_axis("against torch.optim.SGD")
+same["ema at η/(1 − β)"] = average_walk
+same["ema at the same η"] = walk(ema, gradients, steady, betas)
+gaps({f"{name} and torch.optim.SGD": (points, sgd) for name, points in same.items()})
 
 # %% [markdown]
 # At a constant learning rate **all of them are right**: one method in four spellings.
@@ -268,19 +258,21 @@ theirs = torch_nesterov(w0, 200)
 ours = descend(valley.gradient, w0, lr=0.1, beta=0.9, num_steps=200, rule=nesterov)
 ahead = ours + 0.9 * np.diff(ours, axis=0, prepend=ours[:1])
 dampened = torch_walk(gradients, steady / (1 - betas), betas, dampening=0.9)
-reply(guess_dampening, "yes" if gap(dampened, average_walk) < 1e-12 else "no")
 
 # %% option-gaps tags=["reveal"]
 scaled = np.vstack([(1 - 0.9) * gradients[:1], gradients[1:]])  # the factor 1 − τ put in
 corrected = torch_walk(scaled, steady / (1 - betas), betas, dampening=0.9)
-gaps(
-    {
-        "nesterov=True and Sutskever's w": (theirs, ours),
-        "nesterov=True and Sutskever's w + βv": (theirs, ahead),
-        "dampening=β and the moving average": (dampened, average_walk),
-        "the same, its first gradient times 1 − β": (corrected, average_walk),
-    }
+display(
+    gaps(
+        {
+            "nesterov=True and Sutskever's w": (theirs, ours),
+            "nesterov=True and Sutskever's w + βv": (theirs, ahead),
+            "dampening=β and the moving average": (dampened, average_walk),
+            "the same, its first gradient times 1 − β": (corrected, average_walk),
+        }
+    )
 )
+reply(guess_dampening, "yes" if gap(dampened, average_walk) < 1e-12 else "no")
 
 # %% [markdown]
 # The one undampened gradient is a push ten times too large, and it is never taken back.
@@ -309,34 +301,36 @@ show(*draw.coasting(speeds, guess=guess_slow))
 reply(guess_slow, 101 + int(caught_up.argmax()))
 
 # %% [markdown]
+# ### One number repairs it
+#
 # Which one you want is a matter of taste; that they differ is a matter of fact.
 # One correction translates between them: **when the learning rate of a form changes, multiply what it stores**,
 # by (new η/old η) to make Lee's form do what PyTorch does (Goyal et al. 2017 call it momentum correction), by (old η/new η) for the reverse.
 # That is `power`, +1 and −1.
 # For the moving average the rate in question is its own, η′ = η/(1 − β), so it needs the correction when β changes, too.
 
-# %% schedules
+# %% jumping
 wild = rng.uniform(0.01, 0.3, 200)  # a rate that jumps at every update
-rising = np.where(np.arange(200) < 100, 0.9, 0.99)  # a β that changes once
 jumped, moved = torch_walk(gradients, wild, betas), walk(lee, gradients, wild, betas)
-mixed, own = walk(lee, gradients, steady, rising), steady / (1 - rising)
+ours_mended = walk(lee, gradients, wild, betas, power=1)
+theirs_mended = walk(pytorch, gradients, wild, betas, power=-1)
 gaps(
     {
         "η jumps: Lee and PyTorch": (moved, jumped),
-        "η jumps: Lee corrected, and PyTorch": (
-            walk(lee, gradients, wild, betas, power=1),
-            jumped,
-        ),
-        "η jumps: PyTorch corrected, and Lee": (
-            walk(pytorch, gradients, wild, betas, power=-1),
-            moved,
-        ),
+        "η jumps: Lee corrected, and PyTorch": (ours_mended, jumped),
+        "η jumps: PyTorch corrected, and Lee": (theirs_mended, moved),
+    }
+)
+
+# %% rising
+rising = np.where(np.arange(200) < 100, 0.9, 0.99)  # a β that changes once
+own = steady / (1 - rising)  # the average's own rate
+mixed, averaged = walk(lee, gradients, steady, rising), walk(ema, gradients, own, rising)
+gaps(
+    {
         "β changes: Lee and PyTorch": (mixed, torch_walk(gradients, steady, rising)),
-        "β changes: the average and Lee": (walk(ema, gradients, own, rising), mixed),
-        "β changes: the average corrected, and Lee": (
-            walk(ema, gradients, own, rising, power=-1),
-            mixed,
-        ),
+        "β changes: the average and Lee": (averaged, mixed),
+        "β changes: corrected": (walk(ema, gradients, own, rising, power=-1), mixed),
     }
 )
 
@@ -364,17 +358,17 @@ reply(guess_drop, after["velocity"][820].mean())
 
 # %% decay
 end = read_results("momentum_decay", step=1000, effective_lr=0.5)
-reached = by_seed(end, "valid_accuracy", "form", "decay") * 100
-rows = [
-    (
-        name,
-        *(f"{interval(reached[form][d]):.1f}" for d in (False, True)),
-        f"{interval(reached[form][True] - reached[form][False]):.1f}",
-    )
-    for form, name in forms.items()
-]
-names = ["", "η constant", "η falls at update 800", "gain from the fall (points)"]
-pd.DataFrame(rows, columns=names).set_index("")
+reached = by_seed(end, "valid_accuracy", "form", "decay") * 100  # per cent
+
+
+def with_and_without(form):
+    steady, falling = reached[form][False], reached[form][True]
+    names = "η constant", "η falls at update 800", "gain (points)"
+    values = steady, falling, falling - steady
+    return dict(zip(names, (f"{interval(v):.1f}" for v in values), strict=True))
+
+
+pd.DataFrame({name: with_and_without(form) for form, name in forms.items()}).T
 
 # %% [markdown]
 # (Validation accuracy in per cent at η/(1 − β) = 0.5, the best of the five rates, with 95 % intervals over seeds.)

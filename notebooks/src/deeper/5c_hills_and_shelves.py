@@ -66,27 +66,29 @@ walks = {
     name: descend(s.gradient, w, lr=0.1, num_steps=3000)
     for name, (s, w, _) in starts.items()
 }
+needed = {
+    name: int((s.loss(walks[name]) <= goal).argmax())
+    for name, (s, _, goal) in starts.items()
+}
 show(*draw.places({name: (starts[name][0], walks[name][:60]) for name in starts}))
+reply(guess_stays, next(name for name in starts if not needed[name]))
 
 
 # %% places-numbers tags=["reveal"]
-def way(name):
-    """Return the updates to the goal (0: never) and the smallest gradient on the way."""
-    surface, _, goal = starts[name]
-    needed = int((surface.loss(walks[name]) <= goal).argmax())
-    gradients = abs(surface.gradient(walks[name][: needed or None]))
-    return needed, gradients.reshape(len(gradients), -1).max(1).min()
+def smallest_gradient(name):
+    """Return the smallest gradient (its larger component) on the way to the goal."""
+    on_the_way = walks[name][: needed[name] or None]
+    gradients = abs(starts[name][0].gradient(on_the_way))
+    return gradients.reshape(len(gradients), -1).max(1).min()
 
 
-ways = {name: way(name) for name in starts}
-reply(guess_stays, next(name for name, (needed, _) in ways.items() if not needed))
-rows = [(name, f"{n:,}" if n else "never", f"{g:.4f}") for name, (n, g) in ways.items()]
-pd.DataFrame(
-    rows, columns=["", "updates to its goal", "smallest gradient on the way"]
-).set_index("")
+smallest = {name: smallest_gradient(name) for name in starts}
+counts = {name: f"{needed[name]:,}" if needed[name] else "never" for name in starts}
+table = {"updates to its goal": counts, "smallest gradient on the way": smallest}
+pd.DataFrame(table).round(4)
 
 # %% c52 tags=["reveal"]
-verdict("C52", *(ways[name][1] < 0.01 for name in ("plateau", "local minimum", "saddle")))
+verdict("C52", *(smallest[name] < 0.01 for name in ("plateau", "local minimum", "saddle")))
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -123,22 +125,16 @@ def newton(gradient, start, mass, drag, dt, num_steps):
 
 # %% mass
 def both_balls(mass):
-    """Return β and η by line (6) with μ·dt = 1, and how far Newton's ball and ours come apart."""
+    """Return β and η by line (6) with μ·dt = 1, and how far Newton's ball and ours part."""
     b, rate = mass / (mass + 1), 0.2**2 / (mass + 1)
     theirs = newton(well.gradient, -1.6, mass, drag=5.0, dt=0.2, num_steps=200)
     ours = descend(well.gradient, -1.6, lr=rate, beta=b, num_steps=200)
     apart = abs(theirs - ours).max()
-    return (
-        f"{b:.2f}",
-        f"{rate:.4f}",
-        "the same path" if apart < 1e-12 else f"{apart:.2g} apart",
-    )
+    paths = "the same path" if apart < 1e-12 else f"{apart:.2g} apart"
+    return {"β": f"{b:.2f}", "η": f"{rate:.4f}", "Newton and the heavy ball": paths}
 
 
-rows = [(f"{mass:g}", *both_balls(mass)) for mass in (0, 1, 9, 99)]
-pd.DataFrame(rows, columns=["mass", "β", "η", "Newton and the heavy ball"]).set_index(
-    "mass"
-)
+pd.DataFrame({mass: both_balls(mass) for mass in (0, 1, 9, 99)}).T.rename_axis("mass")
 
 # %% [markdown]
 # There is a mass: β grows with it, and gradient descent is the ball without any.
@@ -168,8 +164,8 @@ def speed_left(b):
 
 
 speeds = {b: speed_left(b) for b in (0.5, 0.9, 0.99)}
-reply(guess_friction, f"{min(speeds, key=speeds.get)}")
 verdict("E17", speeds[0.5] < 0.01, speeds[0.99] > 0.9)
+reply(guess_friction, f"{min(speeds, key=speeds.get)}")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -187,20 +183,19 @@ verdict("E17", speeds[0.5] < 0.01, speeds[0.99] > 0.9)
 
 
 # %% energy
-def climb(rate, b, start=-1.2):
-    """Return whether energy ever rises, the highest point after the start, and the end."""
-    points = descend(well.gradient, start, lr=rate, beta=b, num_steps=20_000)
-    energy = well.loss(points[1:]) + np.diff(points) ** 2 / (2 * rate)
+def climb(rate, b):
+    """Return whether energy ever rises from −1.2 on, the highest point, and the end."""
+    points = descend(well.gradient, -1.2, lr=rate, beta=b, num_steps=20_000)
+    heights = well.loss(points)
+    energy = heights[1:] + np.diff(points) ** 2 / (2 * rate)
     rises = "rises" if np.diff(energy).max() > 1e-12 else "never rises"
-    return rises, f"{well.loss(points[1:]).max():.3f}", f"{points[-1]:.2f}"
+    numbers = {"highest point later": heights[1:].max(), "ends at w =": points[-1]}
+    return {"energy": rises} | {name: f"{number:.3f}" for name, number in numbers.items()}
 
 
-print(
-    f"Start at height {well.loss(-1.2):.3f}; the top of the hill is at {well.loss(hill):.3f}."
-)
-rows = [(rate, b, *climb(rate, b)) for rate, b in ((0.001, 0.9), (0.001, 0.99), (1.2, 0.5))]
-names = ["η", "β", "energy", "highest point", "ends at w ="]
-pd.DataFrame(rows, columns=names).set_index(["η", "β"])
+print(f"Start at height {well.loss(-1.2):.3f}; top of the hill at {well.loss(hill):.3f}.")
+tried = {case: climb(*case) for case in ((0.001, 0.9), (0.001, 0.99), (1.2, 0.5))}
+pd.DataFrame(tried).T.rename_axis(["η", "β"])
 
 # %% [markdown]
 # It holds in the first two lines and breaks in the third, where η is large: an update is a jump, and a jump can leave energy behind the hill.
@@ -279,31 +274,32 @@ def roll(width, b):
 
 def reach(b):
     """Return where a ball lands on a long shelf, how far it rolls from there, and line (7)."""
-    ball = roll(100.0, b)
-    landing = int(np.argmax(ball >= 0))
-    last_pushed = ball[landing] - ball[landing - 1]
-    return ball[landing], ball[-1] - ball[landing], last_pushed * b / (1 - b)
+    points = roll(100.0, b)
+    landing = int(np.argmax(points >= 0))
+    last_pushed = points[landing] - points[landing - 1]
+    lands = {"lands at": points[landing], "rolls on for": points[-1] - points[landing]}
+    return lands | {"line (7)": last_pushed * b / (1 - b)}
 
 
-def falls(width, b):
-    return bool(roll(width, b)[-1] > width + 0.5)
-
-
-reaches = {b: reach(b) for b in (0.8, 0.9, 0.95)}
-rows = [(b, *(f"{number:.3f}" for number in reaches[b])) for b in reaches]
-pd.DataFrame(rows, columns=["β", "lands at", "rolls on for", "line (7)"]).set_index("β")
+reaches = pd.DataFrame({b: reach(b) for b in (0.8, 0.9, 0.95)}).T.rename_axis("β")
+reaches.round(3)
 
 # %% shelves
 stops = {width: {b: roll(width, b)[-1] for b in (0, 0.9, 0.95)} for width in (1.0, 2.0)}
 show(*draw.shelves(stops))
 
+
 # %% e11
-limit = {b: landing + rolls for b, (landing, rolls, _) in reaches.items()}
+def falls(width, b):
+    return bool(roll(width, b)[-1] > width + 0.5)
+
+
+limit = reaches["lands at"] + reaches["line (7)"]  # the widest shelf that a ball crosses
 verdict(
     "E11",
-    all(np.isclose(rolls, formula) for _, rolls, formula in reaches.values()),
-    all(falls(0.99 * limit[b], b) and not falls(0.99 * limit[b], 0.0) for b in limit),
-    without=not any(falls(1.01 * limit[b], b) for b in limit),
+    np.allclose(reaches["rolls on for"], reaches["line (7)"]),
+    all(falls(0.99 * limit[b], b) and not falls(0.99 * limit[b], 0.0) for b in limit.index),
+    without=not any(falls(1.01 * limit[b], b) for b in limit.index),
 )
 verdict(
     "E12",

@@ -25,6 +25,7 @@
 import numpy as np
 import pandas as pd
 import torch
+from IPython.display import display
 
 from course_utils.checks import reply
 from course_utils.claims import verdict
@@ -72,9 +73,9 @@ def settle(lr, beta, copies=1000, num_steps=1500):
 
 
 def turns(points):
-    """Return the share of moves that point against the one before, along the last axis."""
+    """Return the share of moves that go against the one before: weights (updates, copies)."""
     moves = np.diff(points, axis=0)
-    return ((moves[1:] * moves[:-1]).sum(-1) < 0).mean()
+    return (moves[1:] * moves[:-1] < 0).mean()
 
 
 # %% clouds tags=["reveal"]
@@ -109,31 +110,23 @@ def compare(a, beta=0.9):
     """Return variance and turning moves without and with momentum, at effective rate a."""
     plain, ball = settle(a, 0.0), settle(a * (1 - beta), beta)
     formula = (1 + beta) * (2 - a) / (2 * (1 + beta) - a * (1 - beta))
-    return (
-        ball.var() / plain.var(),
-        formula,
-        turns(plain[..., None]),
-        turns(ball[..., None]),
-    )
+    told = {"variance ratio": ball.var() / plain.var(), "formula": formula}
+    return told | {"turn back, β = 0": turns(plain), "turn back, β = 0.9": turns(ball)}
 
 
-by_rate = {a: compare(a) for a in (0.1, 1.0, 1.9)}
-reply(guess_ratio, by_rate[1.9][0])
-rows = [
-    (a, f"{v:.2f}", f"{f:.2f}", f"{p:.0%}", f"{b:.0%}")
-    for a, (v, f, p, b) in by_rate.items()
-]
-names = ["aλ", "variance ratio", "formula", "moves that turn back: β = 0", "β = 0.9"]
-pd.DataFrame(rows, columns=names).set_index("aλ")
+by_rate = pd.DataFrame({a: compare(a) for a in (0.1, 1.0, 1.9)}).T.rename_axis("aλ")
+by_rate.round(2)
 
 # %% e02 tags=["reveal"]
 wider = three["β = 0.9, same η"].var() / three["no momentum"].var()
+ratio_of = by_rate["variance ratio"]
 verdict(
     "E02",
-    all(ball < plain / 2 for _, _, plain, ball in by_rate.values()),
-    by_rate[1.9][0] < 0.1,
-    without=(wider > 9, by_rate[0.1][0] > 0.9),
+    (by_rate["turn back, β = 0.9"] < by_rate["turn back, β = 0"] / 2).all(),
+    ratio_of[1.9] < 0.1,
+    without=(wider > 9, ratio_of[0.1] > 0.9),
 )
+reply(guess_ratio, ratio_of[1.9])
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -158,30 +151,35 @@ def canyon_walk(lr, beta, noise, window):
 
     start = np.tile([-5.0, 1.0], (200, 1))
     points = descend(noisy, start, lr=lr, beta=beta, num_steps=600)[window]
-    return turns(points), np.sqrt((points[:, :, 1] ** 2).mean())
+    moves, height = np.diff(points, axis=0), points[:, :, 1]
+    back = ((moves[1:] * moves[:-1]).sum(-1) < 0).mean()
+    return {
+        "moves that turn back": back,
+        "distance from the floor": np.sqrt((height**2).mean()),
+    }
 
 
+# %% zigzag
 begin, settled = slice(0, 40), slice(300, None)
 zigzag = {
-    ("curvature: η = 1.9, no noise", 0.0): canyon_walk(1.9, 0.0, 0.0, begin),
-    ("curvature: η = 1.9, no noise", 0.5): canyon_walk(1.9, 0.5, 0.0, begin),
-    ("noise: η = 0.1, s = 0.1", 0.0): canyon_walk(0.1, 0.0, 0.1, settled),
-    ("noise: η = 0.1, s = 0.1", 0.9): canyon_walk(0.1, 0.9, 0.1, settled),
-    ("noise: η = 0.01, s = 0.1", 0.9): canyon_walk(0.01, 0.9, 0.1, settled),
+    ("curvature, η = 1.9", 0.0): canyon_walk(1.9, 0.0, 0.0, begin),
+    ("curvature, η = 1.9", 0.5): canyon_walk(1.9, 0.5, 0.0, begin),
+    ("noise, η = 0.1", 0.0): canyon_walk(0.1, 0.0, 0.1, settled),
+    ("noise, η = 0.1", 0.9): canyon_walk(0.1, 0.9, 0.1, settled),
+    ("noise, η = 0.01", 0.9): canyon_walk(0.01, 0.9, 0.1, settled),
 }
+both_ways = pd.DataFrame(zigzag).T.rename_axis(["zigzag by", "β"])
+both_ways.round(3)
 
 # %% e08
-names = ["zigzag by", "β", "moves that turn back", "distance from the floor"]
-rows = [(*case, f"{turned:.0%}", f"{far:.3f}") for case, (turned, far) in zigzag.items()]
-straight, calmed, jittery, smoothed, _ = zigzag.values()
+(straight, calmed, jittery, smoothed, _), distance = both_ways.to_numpy().T
 verdict(
     "E08",
-    calmed[0] < straight[0] / 5,
-    calmed[1] < straight[1],
-    smoothed[0] < jittery[0] / 3,
-    without=smoothed[1] > 2 * jittery[1],
+    calmed < straight / 5,
+    distance[1] < distance[0],
+    smoothed < jittery / 3,
+    without=distance[3] > 2 * distance[2],
 )
-pd.DataFrame(rows, columns=names).set_index(["zigzag by", "β"])
 
 # %% [markdown]
 # The *path* zigzags less in both cases. The *place* is nearer to the floor where the zigzag came from curvature (with a β that is not too large), and farther from it where it came from noise, unless the learning rate is lowered with 1 − β.
@@ -206,17 +204,16 @@ routes = {
 
 
 def leave(lr, beta):
-    """Return the updates from 10⁻⁶ to distance 1 from the ridge, and what σ promises."""
+    """Return the growth factor, the updates that it promises, and those that are counted."""
     heights = descend(saddle().gradient, [0.0, 1e-6], lr=lr, beta=beta, num_steps=300)[:, 1]
-    sigma = abs(growth_factors(lr, beta, -1.0)).max()
-    return int(np.argmax(heights >= 1)), sigma, np.log(1e6) / np.log(sigma)
+    sigma, counted = abs(growth_factors(lr, beta, -1.0)).max(), np.argmax(heights >= 1)
+    return {"σ": sigma, "ln 10⁶ / ln σ": np.log(1e6) / np.log(sigma), "updates": counted}
 
 
-away = {name: leave(*route) for name, route in routes.items()}
-more = away["β = 0.9, same η/(1−β)"][0] > away["gradient descent"][0]
-reply(guess_away, "more" if more else "fewer")
-rows = [(name, f"{sigma:.3f}", f"{by:.0f}", n) for name, (n, sigma, by) in away.items()]
-pd.DataFrame(rows, columns=["", "σ", "ln 10⁶ / ln σ", "updates"]).set_index("")
+away = pd.DataFrame({name: leave(*route) for name, route in routes.items()}).T
+display(away.map("{:.3g}".format))
+plain_away, sooner, later_toy = away["updates"]
+reply(guess_away, "more" if later_toy > plain_away else "fewer")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -234,16 +231,16 @@ pd.DataFrame(rows, columns=["", "σ", "ln 10⁶ / ln σ", "updates"]).set_index(
 #
 # </details>
 
-# %% theorem tags=["reveal"]
-rng = np.random.default_rng(0)
-a, b = rng.uniform(0.001, 2, 10_000), rng.uniform(0.01, 0.999, 10_000)
-same_rate = abs(growth_factors(a, b, -np.ones(10_000))).max(-1)
-same_effective = abs(growth_factors((1 - b) * a, b, -np.ones(10_000))).max(-1)
-sooner_always, later_always = (same_rate > 1 + a).all(), (same_effective < 1 + a).all()
-print(
-    f"In {len(a):,} random cases: sooner at the same η in {(same_rate > 1 + a).mean():.0%},"
-)
-print(f"later at the same effective rate in {(same_effective < 1 + a).mean():.0%}.")
+
+# %% theorem
+def growth(lr, beta):
+    return abs(growth_factors(lr, beta, -np.ones_like(lr))).max(-1)
+
+
+dice = np.random.default_rng(0)
+a, b = dice.uniform(0.001, 2, 10_000), dice.uniform(0.01, 0.999, 10_000)  # 10,000 cases
+sooner_always = (growth(a, b) > 1 + a).all()
+later_always = (growth((1 - b) * a, b) < 1 + a).all()
 
 # %% [markdown]
 # ### Each at its best
@@ -266,8 +263,7 @@ def best_leave(beta):
 
 
 best = {b: best_leave(b) for b in (0.0, 0.5, 0.9)}
-rows = [(b, f"{lr:.2f}", updates) for b, (updates, lr) in best.items()]
-pd.DataFrame(rows, columns=["β", "best η", "updates"]).set_index("β")
+pd.DataFrame(best, index=["updates", "at η"]).T.map("{:g}".format).rename_axis("β")
 
 # %% [markdown]
 # Seven times sooner with β = 0.9, for the reason of lesson 5: where curvature limits η, momentum buys speed.
@@ -278,21 +274,24 @@ pd.DataFrame(rows, columns=["β", "best η", "updates"]).set_index("β")
 # At a saddle it would have to start exactly on the line that leads in, and from there the ball stops too. (J. Lee et al. 2016 prove it: for almost every start gradient descent does not end in a saddle of this kind, if the loss is twice continuously differentiable and η is below one over its largest curvature. The same caveat belongs to C29 of [lesson 3](../03_small_and_large_batches.ipynb).)
 # On a plateau it is slow, and comes through.
 
+
 # %% stops
-well, plain, line = double_well(), {"lr": 0.1, "num_steps": 3000}, [-1.0, 0.0]
-hill = np.sort(np.roots([1, 0, -1, -0.15]).real)[1]
-stays = descend(well.gradient, -1.6, lr=0.05, num_steps=2000)[-1] < hill
-rolls_on = descend(well.gradient, -1.6, lr=0.05, beta=0.9, num_steps=2000)[-1] > hill
-crosses = plateau().loss(descend(plateau().gradient, -3.5, **plain)[-1]) < 0.1
-on_the_line = descend(saddle().gradient, line, beta=0.9, **plain)[-1]
+def end_in_well(beta):
+    """Return where a ball ends that starts above the shallow valley, at η = 0.05."""
+    return descend(double_well().gradient, -1.6, lr=0.05, beta=beta, num_steps=2000)[-1]
+
+
+stays, rolls_on = end_in_well(0.0) < 0, end_in_well(0.9) > 1
+far_out = descend(plateau().gradient, -3.5, lr=0.1, num_steps=3000)
+on_the_line = descend(saddle().gradient, [-1.0, 0.0], lr=0.1, beta=0.9, num_steps=3000)
 verdict(
     "C54",
     stays,
     rolls_on,
     without=(
-        away["gradient descent"][0] > 0,
-        crosses,
-        np.allclose(on_the_line, 0, atol=1e-9),
+        plain_away > 0,
+        plateau().loss(far_out[-1]) < 0.1,
+        np.allclose(on_the_line[-1], 0, atol=1e-9),
     ),
 )
 
@@ -317,17 +316,12 @@ def from_ridge(lr, beta, noise, copies=200):
     return int(np.median(np.argmax(abs(heights) >= 1, axis=0)))
 
 
-later = {
-    name: from_ridge(*route, 1e-6) - from_ridge(*route, 1e-4)
-    for name, route in routes.items()
-}
-reply(guess_noise, later["gradient descent"], "more updates")
-rows = [
-    (name, n, f"{np.log(100) / np.log(away[name][1]):.0f}") for name, n in later.items()
-]
-pd.DataFrame(rows, columns=["", "more updates at B = 10,000", "ln 100 / ln σ"]).set_index(
-    ""
+later = {n: from_ridge(*r, 1e-6) - from_ridge(*r, 1e-4) for n, r in routes.items()}
+by_growth = np.log(100) / np.log(away["σ"])
+display(
+    pd.DataFrame({"more updates at B = 10,000": later, "ln 100 / ln σ": by_growth.round(1)})
 )
+reply(guess_noise, later["gradient descent"], "more updates")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -370,24 +364,18 @@ print(f"Largest weight in 4 runs after 50 updates: {max(moved.values()):g}")
 guess_learned = None  # updates; or None to skip
 
 # %% leaving tags=["reveal"]
-rows = read_results("leave_zero")
-columns = {2.2: "updates_to_2_2", 0.5: "updates_to_0_5"}
+recorded, by = read_results("leave_zero"), ("batch_size", "momentum", "lr")
 cases = {"full batch": (500, 0.0), "β = 0.9": (500, 0.9), "B = 10": (10, 0.0)}
-updates = {
-    level: {
-        name: by_seed(rows, column, "batch_size", "momentum", "lr")[case]
-        for name, case in cases.items()
-    }
-    for level, column in columns.items()
-}
+until = {2.2: by_seed(recorded, "updates_to_2_2", *by)}
+until[0.5] = by_seed(recorded, "updates_to_0_5", *by)
+updates = {level: {n: t[case] for n, case in cases.items()} for level, t in until.items()}
 show(*draw.leaving(updates))
-tuned = {name: table.dropna(axis="columns") for name, table in updates[0.5].items()}
-tuned = {name: table[table.mean().idxmin()] for name, table in tuned.items()}
+trained = {name: t.dropna(axis="columns") for name, t in updates[0.5].items()}
+tuned = {name: t[t.mean().idxmin()] for name, t in trained.items()}  # each at its best η
 reply(guess_learned, tuned["β = 0.9"].mean(), "updates")
 
 # %% route-table tags=["reveal"]
-out = updates[2.2]
-plain_out, ball_out, small_out = (out[name] for name in cases)
+plain_out, ball_out, small_out = (updates[2.2][name] for name in cases)
 pairs = {
     "β = 0.9, same η = 0.1, until 2.2": ball_out[0.1] - plain_out[0.1],
     "β = 0.9, same η/(1−β) = 0.1, until 2.2": ball_out[0.01] - plain_out[0.1],
@@ -396,8 +384,10 @@ pairs = {
     "B = 10, same η = 0.1, until 2.2": small_out[0.1] - plain_out[0.1],
     "B = 10, each at its best η, until 0.5": tuned["B = 10"] - tuned["full batch"],
 }
-against = {name: f"{interval(difference):+.0f}" for name, difference in pairs.items()}
-pd.Series(against, name="updates against the full batch, β = 0").to_frame()
+more_updates = {
+    n: f"{d.mean():+.0f} ± {interval(d).half_width:.0f}" for n, d in pairs.items()
+}
+pd.Series(more_updates, name="updates more than the full batch with β = 0").to_frame()
 
 # %% [markdown]
 # <details><summary>What to read in it</summary>
@@ -411,21 +401,14 @@ pd.Series(against, name="updates against the full batch, β = 0").to_frame()
 # Now all that was claimed about saddles and local minima can be judged together.
 
 # %% saddle-verdicts tags=["reveal"]
-sooner, later_toy = away["β = 0.9, same η"][0], away["β = 0.9, same η/(1−β)"][0]
-plain_away, tuned_sooner = away["gradient descent"][0], best[0.9][0] < best[0.0][0] / 5
-half = [interval(tuned["β = 0.9"] / tuned["full batch"] - 0.75)]
+tuned_sooner = best[0.9][0] < best[0.0][0] / 5
+half = interval(tuned["β = 0.9"] / tuned["full batch"])
 verdict("C51", rolls_on and stays, sooner < plain_away / 2)
-verdict(
-    "E13",
-    rolls_on and stays,
-    sooner_always,
-    tuned_sooner,
-    without=(later_always, later_toy > plain_away),
-)
+verdict("E13", rolls_on and stays, sooner_always, tuned_sooner, without=later_always)
 verdict(
     "C72",
     (ball_out[0.1] < plain_out[0.1] / 2).all(),
-    half[0].mean + half[0].half_width < 0,
+    half.mean + half.half_width < 0.75,
     later["gradient descent"] > 40,
     without=(
         (ball_out[0.01] > plain_out[0.1] + 20).all(),
