@@ -26,7 +26,7 @@ from lessons.lesson_5 import draw
 explore(*draw.zigzag())
 
 # %% [markdown]
-# Play with it before you read on. Find an η at which the left path flies off and the right one arrives; an η at which the left path does not zigzag at all; and a β that makes the right one *worse* than the left.
+# Play before you read on. Find an η at which the left path flies off and the right one arrives; an η at which the left path does not zigzag at all; and a β that makes the right one *worse*.
 #
 # After this lesson you can
 #
@@ -37,13 +37,13 @@ explore(*draw.zigzag())
 # About 25 minutes; it builds on [lesson 1](01_batches_and_epochs.ipynb).
 # It follows the second half of Hung-yi Lee's lecture "Batch and Momentum" (Machine Learning 2021, National Taiwan University) and Sebastian Raschka's "Learning with momentum" (STAT453 L12.3, 2021).
 # Their claims carry a number, C51 to C66 and C72 from Lee, E01 to E21 from Raschka; [all verdicts are on one page](claims.md).
-# Four deeper pages hold the proofs, the traps and the rest of the claims: [5a, how fast exactly](deeper/5a_how_fast_exactly.ipynb), [5b, which formula is right](deeper/5b_which_formula.ipynb), [5c, hills and shelves](deeper/5c_hills_and_shelves.ipynb), [5d, noise and saddles](deeper/5d_noise_and_saddles.ipynb).
+# Four deeper pages, 5a to 5d, hold the proofs, the traps and the other claims; they are linked where the doubt arises.
 #
 # > **Letters.** η is the learning rate `lr`, g the gradient, β the [momentum coefficient](teaching/glossary.md#momentum) `beta` (Lee writes λ, Raschka α).
 # > The [move](teaching/glossary.md#momentum) m is what one update adds to the weights.
 # > Bold numbers such as **(1)** mark the lines of one derivation that runs through this lesson and its deeper pages.
 
-# %%
+# %% imports
 import numpy as np
 import pandas as pd
 import torch
@@ -89,8 +89,8 @@ def heavy_ball(w, move, gradient, lr, beta):
 
 
 # %% [markdown]
-# That is all of it, and it is called the *heavy ball* (Polyak 1964). Both lectures have this rule; Raschka writes it with the opposite sign, and [5b](deeper/5b_which_formula.ipynb) translates five ways of writing it.
-# With β = 0 it is gradient descent.
+# That is all of it: the *heavy ball* (Polyak 1964). With β = 0 it is gradient descent.
+# Both lectures have this rule, Raschka with the opposite sign; [5b](deeper/5b_which_formula.ipynb) translates seven ways of writing it.
 #
 # What do the two parts of a move do in a ravine? We take every move of a short walk apart.
 
@@ -107,7 +107,7 @@ show(*draw.two_parts(path, pulls, carries, valley.loss))
 # `descend` repeats the rule and returns the points visited.
 # Along the ravine the two parts point the same way, so the moves *add up* and get long.
 # Across it the previous move came from the other wall, so it mostly points against the new step and *takes from it*: the swing shrinks faster.
-# Faster along, calmer across, and both from one number β.
+# Faster along, calmer across, and both from one number.
 #
 # ## 5.2 A sum that slowly forgets
 #
@@ -149,7 +149,7 @@ reply(guess_longer, weights[0.99].sum(), "plain steps")
 #
 # </details>
 #
-# The number η/(1 − β) is the **[effective learning rate](teaching/glossary.md#momentum)**, and the rest of this lesson asks what is left of momentum once it is taken into account.
+# The number η/(1 − β) is the **[effective learning rate](teaching/glossary.md#momentum)**. The rest of this lesson asks what is left of momentum once it is taken into account.
 # Raschka calls momentum "essentially a moving average". The weights of an average add up to 1:
 
 # %% not-an-average tags=["reveal"]
@@ -157,12 +157,12 @@ total = {b: weights[b].sum() for b in weights}
 verdict("E18", *(np.isclose(total[b], 1 / (1 - b), rtol=1e-3) for b in total))
 
 # %% [markdown]
-# The difference is not a detail: whoever takes the average in place of the sum has quietly divided the learning rate by that number.
+# That is no detail: whoever takes the average in place of the sum has quietly divided the learning rate.
 #
 # ## 5.3 How much faster in a ravine?
 #
 # Back to the ravine. A fair race gives each rule its own best settings.
-# For gradient descent that is the η at which the steep and the flat direction shrink equally fast; for momentum it is a pair of η and β that does the same.
+# For gradient descent that is the η at which the steep and the flat direction shrink equally fast, for momentum a pair of η and β that does the same.
 # With L the largest and μ the smallest curvature,
 #
 # $$\textbf{(13)}\;\; \eta=\frac{2}{L+\mu} \qquad\qquad \textbf{(14)}\;\; \sqrt{\eta}=\frac{2}{\sqrt L+\sqrt\mu},\;\; \sqrt\beta=\frac{\sqrt\kappa-1}{\sqrt\kappa+1}$$
@@ -215,8 +215,8 @@ verdict(
 # This is what momentum was invented for. In a round bowl, κ = 1, it has nothing to give.
 #
 # Right: the same ravine at one fixed η = 1.9, where gradient descent zigzags. More β helps up to about 0.8; then the ball overshoots and swings, and with 0.99 it needs four times the updates of no momentum.
-# So "less oscillation" is true of a zigzag that was there before, and a large β brings a swing of its own.
-# [5a](deeper/5a_how_fast_exactly.ipynb) says exactly where each begins, and shows a convex bowl on which the "best" β never arrives.
+# So momentum calms a zigzag that was there before, and a large β brings a swing of its own.
+# [5a](deeper/5a_how_fast_exactly.ipynb) says where each begins, and shows a convex bowl on which the "best" β never arrives.
 #
 # </details>
 #
@@ -228,8 +228,8 @@ verdict(
 show(*still(*draw.ball(), step=6))
 
 # %% [markdown]
-# Left, the ball after six updates, with the two parts of its next move; right, the two parts of *every* move.
-# Which part decides? On the climb the gradient pulls back (orange, negative), and the ball goes on as long as β times its last move is the longer of the two:
+# Left, the ball after six updates, with the two parts of its next move; right, the parts of *every* move.
+# On the climb the gradient pulls back (orange, negative), and the ball goes on as long as β times its last move is the longer of the two:
 
 # %% climb
 well = double_well()
@@ -242,7 +242,7 @@ verdict("C66", (pull + carry)[uphill].min() > 0, pull[uphill].max() < 0, ball[-1
 # %% [markdown]
 # It comes to rest at w = 1.07 in the deeper valley, where gradient descent from the same start stays in the shallow one at −0.91.
 # But inertia does not know which valley is the good one: from 1.9, above the deep valley, the same η and β throw the ball *out* of it.
-# [5c](deeper/5c_hills_and_shelves.ipynb) maps both cases, and says what is mass and what is friction here; [5d](deeper/5d_noise_and_saddles.ipynb) does saddles.
+# [5c](deeper/5c_hills_and_shelves.ipynb) maps both cases; [5d](deeper/5d_noise_and_saddles.ipynb) does saddles.
 #
 # ## 5.5 On digits: does β give what a larger η would not?
 #
@@ -274,7 +274,7 @@ pd.DataFrame([short_run(b) for b in (0.0, 0.9)]).set_index("β")
 # (Loss and accuracy on the validation digits, B = 100, 200 updates, one seed.)
 # No difference to speak of: at these rates β = 0.9 with a tenth of the η is the same walk.
 #
-# Is that so everywhere? The grid below was recorded with the same network: three batch sizes, three β, up to eleven rates, five seeds, **200 updates for every run**, plain SGD and the heavy ball, constant η.
+# Is that so everywhere? A grid was recorded with the same network and data: three batch sizes, three β, up to eleven constant η, five seeds, **200 updates for every run**.
 #
 # **Guess.** At B = 1,000 and without momentum, the best of all η reaches a training loss of 0.054. How low does β = 0.9 come, at its best η?
 
@@ -296,7 +296,7 @@ reply(guess_loss, np.exp(log_loss[lowest[1000, 0.9]].mean()))
 #
 # - **Equal η** (the large open marks): three different effective rates, 0.1, 1 and 10. This compares learning rates, and nothing about momentum follows from it.
 # - **Equal η/(1 − β)** (straight up and down): at small rates β = 0 and 0.9 agree; β = 0.99 lags, as 200 updates are only two of its ramps.
-# - **Each at its best** (the lowest point of each curve): the fair one. Here it is in numbers, with 95 % intervals of the ratio, seed by seed.
+# - **Each at its best** (the lowest point of each curve): the fair one. In numbers, with 95 % intervals of the ratio, seed by seed:
 #
 # </details>
 
@@ -328,22 +328,22 @@ verdict(
 # <details><summary>What to read in it</summary>
 #
 # - **While η is small, momentum is a larger η** and nothing else: the effective rate decides.
-# - **Where curvature limits η, momentum buys something.** At B = 1,000 training without momentum breaks down between η = 1 and 2. With β = 0.9 it breaks in the same range of η, but there its effective rate is ten times larger, and the tuned loss 17 times lower. (By [5a](deeper/5a_how_fast_exactly.ipynb) the border of η should lie 1.9 times higher; a grid in steps of two can neither show nor refute that.)
-# - **Where noise limits η, none is to be seen.** At B = 10 the tuned loss with β = 0.9 is 1.05 times that without, and the interval, 0.92 to 1.20, leaves room for a small gain as for a loss. By [5d](deeper/5d_noise_and_saddles.ipynb) this noise goes with the effective rate.
+# - **Where curvature limits η, momentum buys something.** At B = 1,000 training breaks down between η = 1 and 2, with β = 0 and with β = 0.9. But there the effective rate of β = 0.9 is ten times larger, and the tuned loss 17 times lower. (By [5a](deeper/5a_how_fast_exactly.ipynb) its border should lie 1.9 times higher; a grid in steps of two can neither show nor refute that.)
+# - **Where noise limits η, no gain is to be seen.** At B = 10 the interval, 0.92 to 1.20 times the loss, leaves room for a small gain as for a loss. By [5d](deeper/5d_noise_and_saddles.ipynb) this noise goes with the effective rate.
 #
-# What is counted matters, too: in *validation accuracy* the tuned β = 0.9 is ahead by 0.2 ± 0.2 points at B = 1,000, by 1.8 ± 1.3 at B = 100, and by −0.2 ± 0.7 at B = 10.
-# Larger studies say the same: momentum extends the range of useful batch sizes and equals plain SGD at small ones ([Shallue et al. 2019](https://arxiv.org/abs/1811.03600)), with little benefit at small rates ([Wang et al. 2024](https://arxiv.org/abs/2307.15196)).
+# What is counted matters, too: in *validation accuracy* the tuned β = 0.9 is ahead by only 0.2 ± 0.2 points at B = 1,000, by 1.8 ± 1.3 at 100, by −0.2 ± 0.7 at 10.
+# Larger studies agree: momentum equals plain SGD at small batches and extends the range of useful ones ([Shallue et al. 2019](https://arxiv.org/abs/1811.03600)); at small rates it brings little ([Wang et al. 2024](https://arxiv.org/abs/2307.15196)).
 #
 # </details>
 #
 # ## Summary
 #
 # - Momentum is one line: every move keeps a part β of the last. Unrolled, it is a weighted *sum* of all gradients.
-# - Look at the effective learning rate η/(1 − β) first: at equal η, "with" and "without" differ in it by 1/(1 − β).
+# - Look at the effective learning rate η/(1 − β) first: a comparison at equal η compares two of them.
 # - In a ravine the updates needed fall from κ to √κ, if η and β are tuned; with too much β the ball swings.
 # - The ball that leaves a bad minimum leaves a good one just as well.
 #
-# **What does momentum do, and when does it help? It sums past steps: that is a larger learning rate until curvature forbids one; beyond that border, with batches large enough, it buys speed that no η could.**
+# **What does momentum do, and when does it help? It sums past steps. That is a larger learning rate, and nothing else, until curvature forbids one; there, with batches large enough, it buys speed that no η could.**
 #
 # ## Exercises
 #
@@ -382,13 +382,13 @@ check("5D", tune)
 # ### Further
 #
 # 1. In 5.1, set `beta` to 0.9 and run the cell again. In how many of the eleven updates do the two parts across the ravine still point against each other? What does that say about "calmer across"?
-# 2. Open: at B = 10 momentum bought nothing that we could see in 200 updates. Is there a budget, a network or a noise for which it does, each at its best η? Change `num_steps` in `experiments/momentum_grid.py`, keep five seeds and both edges of the grid, and say what you tuned.
+# 2. Open: at B = 10 no gain was to be seen in 200 updates. Is there a budget or a network for which there is, each at its best η? Change `num_steps` in `experiments/momentum_grid.py`, keep five seeds and both edges of the grid, and say what you tuned.
 #
 # ### Where to go on
 #
-# - [5a · How fast is momentum, exactly?](deeper/5a_how_fast_exactly.ipynb) One quadratic equation, its damping and its best rate; Nesterov; a bowl without arrival.
-# - [5b · Which formula of momentum is the right one?](deeper/5b_which_formula.ipynb) Lee, Raschka, Sutskever, PyTorch, the average, Adam; what happens when η changes.
-# - [5c · Does the ball find better minima?](deeper/5c_hills_and_shelves.ipynb) Mass and friction, hills and shelves.
-# - [5d · Does momentum help against noise and at saddles?](deeper/5d_noise_and_saddles.ipynb) Path and place, leaving a saddle, and what the lectures conclude.
-# - Before: [4 · sharp and flat minima](04_sharp_and_flat_minima.ipynb). This is the last lesson; [the page of verdicts](claims.md) sums up all five.
-# - To play on: G. Goh, "Why Momentum Really Works", Distill 2017, [doi 10.23915/distill.00006](https://doi.org/10.23915/distill.00006), whose interactive ravine is the model of the one above. Its source of all this: B. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics and Mathematical Physics 4(5), 1964.
+# - [5a · How fast is momentum, exactly?](deeper/5a_how_fast_exactly.ipynb) One quadratic equation, and a bowl where the ball never arrives.
+# - [5b · Which formula of momentum is the right one?](deeper/5b_which_formula.ipynb) Seven spellings, a falling η, Adam.
+# - [5c · Does the ball find better minima?](deeper/5c_hills_and_shelves.ipynb) Mass, friction, hills and shelves.
+# - [5d · Does momentum help against noise and at saddles?](deeper/5d_noise_and_saddles.ipynb) And what the lectures conclude.
+# - Before: [4 · sharp and flat minima](04_sharp_and_flat_minima.ipynb). This is the last lesson; [the verdicts](claims.md) sum up all five.
+# - To play on: G. Goh, "Why Momentum Really Works", Distill 2017, [doi 10.23915/distill.00006](https://doi.org/10.23915/distill.00006), whose interactive ravine is the model of the one above.

@@ -21,7 +21,7 @@
 #
 # > **Letters.** η is the learning rate `lr`, g the gradient, β the momentum coefficient `beta` (Lee writes λ, Raschka α), m the move: what one update adds to the weights.
 
-# %%
+# %% imports
 import numpy as np
 import pandas as pd
 import torch
@@ -167,7 +167,7 @@ def walk(rule, gradients, lrs, betas, power=0):
     return np.array(points)
 
 
-# %%
+# %% torch-walk
 def torch_walk(gradients, lrs, betas, **options):
     """Return the same for torch.optim.SGD with momentum."""
     w = torch.zeros(gradients.shape[1], dtype=torch.float64, requires_grad=True)
@@ -180,7 +180,7 @@ def torch_walk(gradients, lrs, betas, **options):
     return np.array(points)
 
 
-# %%
+# %% gap
 def gap(points, others):
     """Return the largest distance between two paths, relative to the largest weight."""
     return abs(points - others).max() / abs(others).max()
@@ -242,7 +242,7 @@ gaps({"sgd_step": (course_walk(gradients, 0.1, 0.9), sgd)}).rename_axis(
 guess_dampening = None  # "yes" or "no"; or None to skip
 
 
-# %% options tags=["reveal"]
+# %% options
 def torch_nesterov(start, num_steps):
     """Return where PyTorch's `nesterov=True` goes in the ravine, at η = 0.1 and β = 0.9."""
     w, points = torch.tensor(start, requires_grad=True), [start]
@@ -275,8 +275,12 @@ display(
 reply(guess_dampening, "yes" if gap(dampened, average_walk) < 1e-12 else "no")
 
 # %% [markdown]
+# <details><summary>After your guess</summary>
+#
 # The one undampened gradient is a push ten times too large, and it is never taken back.
 # (`nesterov=True` needs β > 0 and no dampening; PyTorch refuses anything else.)
+#
+# </details>
 #
 # ## Where they part: when η or β changes
 #

@@ -44,6 +44,7 @@ from course_utils.results import by_seed, interval, read_results
 from course_utils.training import train
 from lessons.lesson_5 import draw
 
+# %%
 device = "cpu"  # or "cuda", "mps"
 
 # %% [markdown]
