@@ -29,7 +29,7 @@ from IPython.display import display
 
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
-from course_utils.descent import descend, heavy_ball, nesterov, ravine
+from course_utils.descent import descend, nesterov, ravine
 from course_utils.plotting import show
 from course_utils.results import by_seed, interval, read_results
 from course_utils.training import sgd_step

@@ -16,7 +16,7 @@
 # # 5d · Does momentum help against noise and at saddles?
 #
 # This page belongs to [lesson 5](../05_momentum.ipynb). It tests four things that both lectures say of momentum: that it makes training less noisy, that it damps the zigzag of mini-batches, that it helps away from saddles, and that small batches do, too.
-# Each turns out to be true of one thing and false of another: of the *path*, not of the *place*; at the same η, not at the same effective η/(1 − β).
+# Each turns out to be true of one thing and false of another.
 # About 30 minutes; the quadratic equation of [5a](5a_how_fast_exactly.ipynb) is used.
 #
 # > **Letters.** η is the learning rate, β the momentum coefficient, a = η/(1 − β) the effective learning rate, λ a curvature, σ the factor by which something grows per update, B the batch size, s the standard deviation of the noise in a gradient.
