@@ -41,7 +41,7 @@ explore(*draw.paths())
 #
 # | It takes | You need before | It follows |
 # |---|---|---|
-# | 25 minutes to read, 5 seconds to run | Python with NumPy; what a derivative is | the first third of Hung-yi Lee's lecture "Batch and Momentum" (Machine Learning 2021, National Taiwan University) |
+# | 25 minutes to read, about 10 seconds to run | Python with NumPy; what a derivative is | the first third of Hung-yi Lee's lecture "Batch and Momentum" (Machine Learning 2021, National Taiwan University) |
 #
 # The lecture's claims carry a number, such as C05.
 # Where one is put to the test, a box says what became of it; [one page has them all](claims.md).
@@ -433,4 +433,5 @@ check("1B", fair_rates)
 # - Next: [2 · How long does a batch take?](02_gpu_batch_timing.ipynb)
 #
 # The lecture: Hung-yi Lee, "Batch and Momentum", Machine Learning 2021, National Taiwan University; claims C01 to C09 and C19 are tested in this lesson and its deeper pages.
+# The course's other lecture, Sebastian Raschka, "Learning with momentum", STAT453 L12.3 (2021), comes in lesson 5.
 # For reading on: L. Bottou, F. Curtis, J. Nocedal, "Optimization Methods for Large-Scale Machine Learning", [arXiv 1606.04838](https://arxiv.org/abs/1606.04838), section 3.

@@ -17,7 +17,7 @@
 #
 # A deeper page of [lesson 1](../01_batches_and_epochs.ipynb).
 # It shows that "four times the batch, half the noise" is exact, finds the step beyond which even the full batch is not stable, and measures how far above its minimum the noise leaves the loss.
-# It needs a covariance matrix, an eigenvalue, and 15 minutes; it runs in a few seconds.
+# It needs a covariance matrix, an eigenvalue, and 15 minutes; it runs in about 10 seconds.
 
 # %%
 from itertools import combinations

@@ -17,7 +17,7 @@
 #
 # A deeper page of [lesson 1](../01_batches_and_epochs.ipynb).
 # It shows what each way of ordering the data does to an epoch, three ways in which loaders and averages miscount, and that the course's `train` is the loop of the lesson, to the last bit.
-# 10 minutes to read, about 5 seconds to run.
+# 10 minutes to read, about 10 seconds to run.
 
 # %%
 import numpy as np
