@@ -2,8 +2,8 @@
 
 import ast
 from collections import Counter
-from types import SimpleNamespace
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from matplotlib.text import Text
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from authoring.build import sources
+from authoring.build import page_of, sources
 from course_utils import timing
 from course_utils.claims import load_claims
 from course_utils.data import load_mnist
@@ -64,10 +64,15 @@ def test_each_planted_fault_falsifies_the_wrong_way_as_the_lesson_says(fault, mi
     def sleep(seconds):
         device.now += seconds
 
-    gpu = SimpleNamespace(submit=lambda update: device.update())
-    planted, wrong_way = from_page("02", "planted", "wrong_way", sleep=sleep, gpu=gpu, clock=device.clock)
+    planted, wrong_way = from_page("02", "planted", "wrong_way", sleep=sleep, clock=device.clock)
     faults = planted(lambda: (device.update(), device.wait()), first=True)
     assert wrong_way(faults[fault]) == pytest.approx(milliseconds, abs=0.01)
+
+
+def test_the_page_was_built_where_the_missing_wait_drew_the_flattest_curve():
+    cells = nbformat.read(page_of(*sources(["02"])), as_version=4).cells
+    (cell,) = (cell for cell in cells if cell.id == "four-clocks")
+    assert "It is the missing wait." in cell.outputs[-1].text
 
 
 def test_the_updates_needed_are_those_after_which_training_has_just_reached_the_target():

@@ -114,7 +114,6 @@ rows = read_results(f"batch_timing.{machine}", network="784-128-10", threads=1)
 times = by_seed(rows, "update_ms", "batch_size", seed="run").median().loc[:1000]
 clock = fit_knee(times.index, times, shape="sum")
 problem = fit_knee(1 / tuned.columns, tuned.mean(), shape="sum")  # its knee is 1/B_crit
-best = (clock.knee / problem.knee) ** 0.5
 
 # %% two-bends-table
 interval_of_b_crit = f"{1 / problem.high:.0f} to {1 / problem.low:.0f}"
@@ -131,13 +130,15 @@ pd.DataFrame(bends, columns=["bend", "batch size", "95 % interval"])
 # %% guess-factor
 guess_factor = None  # a factor; None skips it
 
+
 # %% factor tags=["reveal"]
-faster = [
-    (f"{k}", f"{k * clock.knee:,.0f}", f"{(k * clock.knee / problem.knee) ** 0.5:.0f}")
-    for k in (1, 10, 100)
-]
+def best_at(times_the_rate):
+    return (times_the_rate * clock.knee / problem.knee) ** 0.5
+
+
+faster = [(f"{k}", f"{k * clock.knee:,.0f}", f"{best_at(k):.0f}") for k in (1, 10, 100)]
 display(pd.DataFrame(faster, columns=["times the rate", "knee B*", "best batch"]))
-reply(guess_factor, 100**0.5, "times as large")
+reply(guess_factor, best_at(100) / best_at(1), "times as large")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -158,7 +159,7 @@ waits = {
 }
 grid = np.geomspace(1, 4000, 200)
 predicted = problem.predict(1 / grid) * clock.predict(grid) / 1000
-show(*draw.best_batch(sizes, waits, (grid, predicted), best))
+show(*draw.best_batch(sizes, waits, (grid, predicted), best_at(1)))
 
 # %% [markdown]
 # It does, within the factor of four between the sizes tried, and the bottom is wide.
