@@ -45,14 +45,12 @@ from course_utils.checks import check, hint, solution
 from course_utils.claims import verdict
 from course_utils.curvature import (
     Hessian,
-    filter_normalised,
     flat_weights,
     hutchinson_trace,
     hvp,
     keskar_sharpness,
     lanczos,
     loss_along,
-    rescale_layers,
     sam_sharpness,
     top_eigenvalue,
     top_eigenvalues,
@@ -66,6 +64,7 @@ from course_utils.timing import make_update
 from course_utils.training import evaluate, minibatches
 from course_utils.explore import explore
 from lessons.lesson_4 import draw
+from lessons.lesson_4.networks import filter_normalised, rescale_layers
 
 # %%
 device = "cpu"  # or "cuda", "mps"
