@@ -46,7 +46,9 @@ def fair_fight(corners: dict):
     _panel_frame(ax, rate_ax, sizes, np.concatenate([rates for rates, _ in corners.values()]))
     still = {"animated": True}
     (tuned,) = rate_ax.plot([], [], "o", color=GREY, markerfacecolor="none", markersize=12, **still)
-    lines = [each.plot([], [], color="#aaaaaa", linewidth=1.2, zorder=1, **still)[0] for each in (ax, rate_ax)]
+    lines = [
+        each.plot([], [], color="#aaaaaa", linewidth=1.2, zorder=1, **still)[0] for each in (ax, rate_ax)
+    ]
     colors = [batch_color(size) for size in sizes]
     bars = ax.vlines(sizes, np.zeros(len(sizes)), 0, color=colors, linewidth=7, alpha=0.35, **still)
     points = [
@@ -183,7 +185,9 @@ def fall(recorded: dict, live: dict, *, title: str, guess=None):
         _note(ax, name, (16, values[16].mean()), (0, drop), color=text)
     batch_axis(ax, recorded["training"].columns)
     ax.set(ylabel="accuracy (%)", ylim=(0, 106), title=title)
-    ax.text(0.02, 0.04, "line and band: recorded, 5 seeds\ndots: your own runs, 1 seed", transform=ax.transAxes)
+    ax.text(
+        0.02, 0.04, "line and band: recorded, 5 seeds\ndots: your own runs, 1 seed", transform=ax.transAxes
+    )
     said = mark_guess(ax, guess, low=0, high=100)
     return fig, (
         "Accuracy after ten epochs at one learning rate against batch size. From B = 4 on training and validation "
@@ -229,7 +233,9 @@ def noise_map(log_ratio, *, title: str):
     ax.set_yticks(range(len(mean)), [rate_name(rate) for rate in mean.index])
     ax.set(xlabel="batch size B (examples)", ylabel="learning rate η", title=title)
     ax.grid(False)
-    bar = fig.colorbar(colors, ticks=[0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6], format="%.1f", extend="max", shrink=0.9)
+    bar = fig.colorbar(
+        colors, ticks=[0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6], format="%.1f", extend="max", shrink=0.9
+    )
     bar.minorticks_off()
     bar.set_label("training loss ÷ the full batch's")
     framed = [
@@ -271,9 +277,7 @@ def rate_map(accuracy, *, title: str, rules: bool = True, ax=None):
     ax.set_xticks(range(len(best)), [f"{size:,}" for size in accuracy.columns])
     ax.set_yticks(range(len(percent)), [rate_name(rate) for rate in accuracy.index])
     ax.grid(False)
-    found = ", ".join(
-        f"{rate_name(rate)} at B = {size:,}" for size, rate in accuracy.idxmax().items()
-    )
+    found = ", ".join(f"{rate_name(rate)} at B = {size:,}" for size, rate in accuracy.idxmax().items())
     return fig, f"A map of accuracy in percent over batch size and learning rate. The best rates: {found}."
 
 
@@ -281,7 +285,9 @@ def _draw_rules(ax, fixed: int, rim) -> None:
     """Draw η ∝ √B and η ∝ B through row `fixed` at B = 16, on axes with a column a power of 4 and a row a power of 2."""
     columns = np.arange(7)
     for power, style, label, drop in ((1, ":", "∝ √B", 0.85), (2, "--", "∝ B", -0.95)):
-        ax.plot(columns, fixed + power * (columns - 2), style, color="white", lw=2, path_effects=rim, zorder=2)
+        ax.plot(
+            columns, fixed + power * (columns - 2), style, color="white", lw=2, path_effects=rim, zorder=2
+        )
         place = (4.5, fixed + 2.5 * power - drop)
         text = ax.text(*place, label, color="white", weight="bold", ha="center", va="center", zorder=5)
         text.set_path_effects(rim)
@@ -322,4 +328,192 @@ def two_surfaces(w, surfaces: dict, stuck: float):
     return fig, (
         f"Loss against one weight for each half of the data and for both together. At w = {stuck:.2f} the first half "
         "has a local minimum, while the second half slopes down towards the good valley at w = 2."
+    )
+
+
+# ---- 3a: where larger batches stop paying
+
+AVERAGES = {
+    "ratio of means": (BLUE, "s"),
+    "mean of ratios": (ORANGE, "^"),
+}  # two ways to estimate the noise scale
+
+
+def noise_along(measured: dict):
+    """Return `(fig, alt)`: B_simple by the updates made, exact and by two estimates, each made four times.
+
+    `measured[updates]` holds "exact" and, by the names of AVERAGES, the estimates (4,).
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 4))
+    places = np.array([max(done, 3) for done in measured])  # a place for "none" on the log axis
+    ax.plot(places, [each["exact"] for each in measured.values()], color=BLACK, marker="o", label="exact")
+    for shift, (name, (color, marker)) in zip((0.94, 1.06), AVERAGES.items(), strict=True):
+        values = np.array([each[name] for each in measured.values()])
+        inside = np.clip(values, 32, 4700)
+        for row in inside.T:
+            ax.plot(places * shift, row, marker, color=color, ms=5, alpha=0.7)
+        ax.plot([], [], marker, color=color, label=f"{name}, 60 pairs of batches, four times")
+    ax.axhline(900, color=GREY, ls=":", lw=1.4)
+    _note(ax, "published for MNIST: about 900", (3, 900), (0, 5), color="#555555")
+    ax.set(xscale="log", yscale="log", ylim=(30, 5000), xlabel="updates made (B = 64, η = 1/8)")
+    ax.set(ylabel="B_simple (examples)", title="Noise grows against signal")
+    ax.set_xticks(places, [f"{done:,}" for done in measured])
+    ax.minorticks_off()
+    ax.legend(loc="lower right")
+    return fig, (
+        "Gradient noise scale against updates made, both logarithmic: it rises from about 60 before training to "
+        "hundreds and more after 1,000 updates. The ratio of means stays near the exact value; the mean of ratios "
+        "scatters more and more, and leaves the axis (its marks stand at the rim)."
+    )
+
+
+def two_scales(scales: dict, critical=(70, 150)):
+    """Return `(fig, alt)`: both noise scales by updates, a panel each; `scales[name]`: a line a seed, (B, step) columns.
+
+    `critical` is the range of critical batch sizes to compare with.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), sharey=True)
+    for ax, (name, table) in zip(axes, scales.items(), strict=True):
+        ax.axhspan(*critical, color="#dddddd", zorder=0)
+        for size, marker in zip(table.columns.levels[0], "os^", strict=True):
+            values = table[size]
+            places = np.maximum(values.columns, 1)
+            plot_band(
+                ax, places, np.log10(values), color=batch_color(size), marker=marker, label=f"B = {size:,}"
+            )
+        ax.set(xscale="log", xlabel="updates made (η = 1/8)", title=f"{name}, 5 seeds")
+        ax.set_xticks(places, [f"{done:,}" for done in values.columns])
+        ax.set_yticks([1, 2, 3], ["10", "100", "1,000"])
+        ax.minorticks_off()
+    axes[0].set_ylabel("examples")
+    axes[0].text(1, np.log10(critical[0]), " fitted B_crit", va="bottom", color="#555555")
+    axes[1].legend(loc="lower right")
+    means = {name: (10 ** np.log10(table).mean()).round(0) for name, table in scales.items()}
+    said = [
+        f"{name} at B = {size:,} from {mean[size].iloc[0]:.0f} to {mean[size].iloc[-1]:.0f}"
+        for name, mean in means.items()
+        for size in mean.index.levels[0]
+    ]
+    return fig, f"Two noise scales against updates made, geometric means: {'; '.join(said)}."
+
+
+def paying(examples, seconds, problem, machine):
+    """Return `(fig, alt)`: examples and seconds (a line a seed, a column a B) to a target, with the fitted curves.
+
+    `problem` and `machine` are the `Knee`s of examples and of milliseconds per update.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2))
+    fine = np.geomspace(1, 4000, 200)
+    needed, best = problem.predict(fine), math.sqrt(problem.knee * machine.knee)
+    wait = needed / fine * machine.predict(fine) / 1000
+    panels = (
+        (examples, needed, "examples to 90 %", "Examples needed", problem.knee, "B_crit"),
+        (seconds, wait, "time to 90 % (s)", "Time to wait", best, "√(B_crit·B*)"),
+    )
+    for ax, (values, curve, label, title, place, name) in zip(axes, panels, strict=True):
+        ax.plot(fine, curve, color=GREY, lw=1.4)
+        for size in values:
+            ax.plot([size] * len(values), values[size], "o", color=batch_color(size), ms=6, alpha=0.8)
+        batch_axis(ax, values.columns)
+        ax.set(yscale="log", ylabel=label, title=title)
+        ax.axvline(place, color=GREY, ls=":", lw=1.4)
+        ax.text(place, 0.95, f" {name} = {place:.0f}", transform=ax.get_xaxis_transform(), color="#555555")
+    axes[0].set_yticks([3000, 10_000, 30_000, 100_000], ["3,000", "10,000", "30,000", "100,000"])
+    axes[0].minorticks_off()
+    return fig, (
+        "Left: examples needed for 90 % validation accuracy against batch size, flat for small batches and rising for "
+        "large ones, with a fitted curve. Right: time to wait, the product of updates and time per update, smallest "
+        f"at a middle batch size near the predicted optimum, {best:.0f}."
+    )
+
+
+def growing(losses: dict):
+    """Return `(fig, alt)`: training loss after each epoch, `losses[plan]` (seeds, epochs)."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.7))
+    looks = ((BLACK, "-", "o", 5), (ORANGE, "-", "s", 9), (BLUE, "--", "o", 4))
+    for (name, runs), (color, style, marker, size) in zip(losses.items(), looks, strict=True):
+        epochs = np.arange(1, np.shape(runs)[1] + 1)
+        plot_band(ax, epochs, np.array(runs), color=color, ls=style, marker=marker, ms=size, label=name)
+    for change in (6, 9):
+        ax.axvline(change + 0.5, color=GREY, ls=":", lw=1.2)
+    ax.set(yscale="log", xlabel="epochs", ylabel="training loss (nats)", title="Rate down, or batch up")
+    ax.set_yticks([0.02, 0.05, 0.1, 0.2], ["0.02", "0.05", "0.1", "0.2"])
+    ax.minorticks_off()
+    ax.legend()
+    return fig, (
+        "Training loss against epochs for three plans. With the rate divided by four, or the batch multiplied by "
+        "four, after epochs 6 and 9, the loss takes the same course; with neither it ends lower."
+    )
+
+
+# ---- 3c: what is left of "large is worse"
+
+
+def two_data_sets(ends: dict):
+    """Return `(fig, alt)`: training and test accuracy against B, a panel a data set.
+
+    `ends[title]` is a dict of "training" and "test" to fractions, a line a seed and a column a B.
+    """
+    fig, axes = plt.subplots(1, len(ends), figsize=(9.6, 3.9))
+    for ax, (title, tables) in zip(axes, ends.items(), strict=True):
+        styles = (("training", BLUE, BLUE, (12, 5)), ("test", ORANGE, ORANGE_TEXT, (4, -18)))
+        for name, color, text, offset in styles:
+            values = 100 * tables[name]
+            plot_band(ax, values.columns, values, color=color, marker="o")
+            _note(ax, name, (values.columns[0], values.iloc[:, 0].mean()), offset, color=text)
+        batch_axis(ax, values.columns)
+        ax.set(ylim=(0, 106), ylabel="accuracy (%)", title=title)
+    return fig, (
+        "Accuracy against batch size at fixed learning rate and ten epochs, five seeds: all of MNIST on the left, a "
+        "part of CIFAR-10 on the right. In both, training and test accuracy fall as the batch grows."
+    )
+
+
+RAMPS = {0.0: (BLACK, "-", "o"), 0.1: (BLUE, "--", "s"), 0.25: (ORANGE, "-.", "^"), 0.5: (GREEN, ":", "v")}
+
+
+def ramps(accuracy):
+    """Return `(fig, alt)`: accuracy (fraction) against η, a panel a B, a curve a part of the updates spent on warm-up.
+
+    `accuracy`: a line a seed, a column each (batch_size, warm_up, lr).
+    """
+    sizes = accuracy.columns.levels[0]
+    fig, axes = plt.subplots(1, len(sizes), figsize=(9.6, 3.9), sharey=True)
+    for ax, size in zip(axes, sizes, strict=True):
+        for part, (color, style, marker) in RAMPS.items():
+            values = 100 * accuracy[size, part]
+            label = f"over {part:.0%} of the updates" if part else "no warm-up"
+            plot_band(ax, values.columns, values, color=color, ls=style, marker=marker, ms=4, label=label)
+        ax.set(xscale="log", ylim=(0, 103), xlabel="learning rate η", title=f"B = {size:,}")
+        ax.set_xticks([1 / 16, 1 / 2, 4], ["1/16", "1/2", "4"])
+        ax.minorticks_off()
+    axes[0].set_ylabel("validation accuracy (%)")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return fig, (
+        "Validation accuracy after ten epochs against learning rate for four batch sizes, without and with three "
+        "lengths of warm-up, ten seeds. Warm-up helps B = 64 at η = 1; nothing helps at η = 4 and beyond."
+    )
+
+
+def goyal(treatments: dict, by_size: dict):
+    """Return `(fig, alt)`: top-1 errors (%) published by Goyal et al. 2017, by treatment of η (with spread) and by B."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=(1, 1.1))
+    for row, (error, spread) in enumerate(treatments.values()):
+        color = ORANGE if row == 0 else BLUE
+        left.errorbar(error, row, xerr=spread, fmt="o", ms=5, color=color, capsize=5)
+        _note(left, f"{error:.2f}", (error + spread, row), (9, 0), va="center")
+    left.axvline(by_size[256], color=BLACK, ls="--", lw=1.2)
+    left.text(23.9, -0.75, f"B = 256: {by_size[256]:.2f}", va="center", fontsize=9)
+    left.set_yticks(range(len(treatments)), treatments)
+    left.set(xlim=(20, 48), ylim=(4.6, -1.1), xlabel="top-1 error (%)", title="B = 8,192 (Goyal et al. 2017)")
+    right.plot(list(by_size), list(by_size.values()), color="#aaaaaa", lw=1.2, zorder=1)
+    colors = [batch_color(min(size, 60_000)) for size in by_size]
+    right.scatter(list(by_size), list(by_size.values()), c=colors, s=48)
+    batch_axis(right, [256, 1024, 4096, 16_384, 65_536])
+    right.set(ylabel="top-1 error (%)", ylim=(20, 36), title="η × B/256 with gradual warm-up")
+    said = ", ".join(f"{name} {error:.2f}" for name, (error, _) in treatments.items())
+    return fig, (
+        f"Published by Goyal et al. Left: top-1 error on ImageNet at B = 8,192 by treatment of the learning rate: "
+        f"{said} percent; B = 256 has {by_size[256]:.2f}. Right: error against batch size with the linear rule, flat "
+        "up to 8,192 and rising steeply beyond."
     )

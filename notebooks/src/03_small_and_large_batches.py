@@ -136,6 +136,7 @@ reply(guess_train, 100 * recorded["training"][4000].mean(), "%")
 #
 # </details>
 
+
 # %% c26 tags=["reveal"]
 def lost(accuracy, small, large):
     """Return the interval of what a larger batch loses in accuracy, paired over seeds."""
@@ -316,7 +317,9 @@ pd.DataFrame(
     {
         "updates in 1 s": [f"{steps[B]:,.0f}" for B in fight.SIZES],
         "tuned η": [draw.rate_name(tuned[B]) for B in fight.SIZES],
-        "test accuracy (%)": [f"{interval(100 * test_then[B, tuned[B]]):.1f}" for B in fight.SIZES],
+        "test accuracy (%)": [
+            f"{interval(100 * test_then[B, tuned[B]]):.1f}" for B in fight.SIZES
+        ],
     },
     index=pd.Index(fight.SIZES, name="B"),
 )

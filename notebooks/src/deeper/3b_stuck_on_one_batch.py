@@ -28,6 +28,7 @@ import numpy as np
 import pandas as pd
 import torch
 import torch.nn.functional as F
+from IPython.display import display
 
 from course_utils.checks import reply
 from course_utils.claims import verdict
@@ -60,38 +61,50 @@ def gradient_length(model):
     return torch.cat([g.flatten() for g in grads]).norm().item()
 
 
-def length_left(seed):
-    """Return the gradient's length after ten full-batch updates over that before them."""
+def lengths(seed):
+    """Return the gradient's length before and after the ten updates of the full batch."""
     model = mlp((784, 128, 10), seed=seed)
     before = gradient_length(model)
-    settings = {"batch_size": len(train_set), "lr": 1 / 16, "num_steps": 10, "eval_steps": []}
+    settings = {
+        "batch_size": len(train_set),
+        "lr": 1 / 16,
+        "num_steps": 10,
+        "eval_steps": [],
+    }
     train(model, train_set, generator=torch.Generator().manual_seed(seed), **settings)
-    return gradient_length(model) / before
+    return before, gradient_length(model)
 
 
 # %% stopped tags=["reveal", "nbval-ignore-output"]
-left = interval([100 * length_left(seed) for seed in range(5)])
+table = pd.DataFrame([lengths(seed) for seed in range(5)], columns=["before", "after"])
+left = interval(100 * table["after"] / table["before"])
+display(table.round(2).rename_axis("seed").T)
 reply(guess_length, left.mean, "%")
-print(f"Five seeds: {left:.0f} %.")
+print(f"Over five seeds, {left:.0f} % of the length is left.")
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# It had not stopped at anything: two thirds of the slope are left.
+# The budget was over, that is all.
+#
+# </details>
 
 # %% [markdown]
 # Nor is η = 1/16 a special case.
 # From the recording, the training loss of the full batch after its ten updates and after a hundred, at every rate that trains:
 
 # %% going-on
-full = read_results("batch_size_digits", batch_size=4000, lr=[2.0**j for j in range(-10, 1)])
+full = read_results(
+    "batch_size_digits", batch_size=4000, lr=[2.0**j for j in range(-10, 1)]
+)
 at_10, at_100 = (at_step(full, "train_loss", steps, "lr") for steps in (10, 100))
-table = pd.DataFrame({"loss at 10": at_10.mean(), "loss at 100": at_100.mean()}).round(2)
-table["least fall of any run"] = [f"{x:.0%}" for x in 1 - (at_100 / at_10).max()]
-table.rename(draw.rate_name).rename_axis("η").T
+losses = pd.DataFrame({"loss at 10": at_10.mean(), "loss at 100": at_100.mean()}).round(2)
+losses["least fall of any run"] = [f"{x:.0%}" for x in 1 - (at_100 / at_10).max()]
+losses.rename(draw.rate_name).rename_axis("η").T
 
 # %% [markdown]
-# <details><summary>After your guess</summary>
-#
-# It had not stopped at anything: two thirds of the slope are left, and at every rate every run goes on falling.
-# The budget was over, that is all.
-#
-# </details>
+# Every run at every rate goes on falling.
 #
 # ## 3b.2 What a saddle does, and what the Hessian says
 #
@@ -105,7 +118,9 @@ hessian = np.array([[0.0, -2.0], [-2.0, 0.0]])  # of (1 − w₁w₂)² at (0, 0
 curvatures, directions = np.linalg.eigh(hessian)
 down = 0.1 * directions[:, 0]  # a short step along the direction of negative curvature
 before, after = 1.0, (1 - down[0] * down[1]) ** 2
-print(f"Curvatures {curvatures}; along {down.round(2)} the loss goes from {before} to {after:.4f}.")
+print(
+    f"Curvatures {curvatures}; along {down.round(2)} the loss goes from {before} to {after:.4f}."
+)
 
 # %% [markdown]
 # One direction bends down, and a short step along it leaves the saddle: whoever looks at the Hessian is not stuck.
@@ -227,10 +242,11 @@ shares = {
     for name, pick in batches.items()
 }
 gained = shares[0.02, "two fixed halves in turn"][0] - shares[0.02, "all 20"][0]
-reply(guess_turns, "many more" if gained > 0.05 else "as many")
 columns = ["end in the good valley", "stay, of those who start in it"]
-table = pd.DataFrame(shares, index=columns).T.map("{:.0%}".format)
-table.rename_axis(["η", "batches"])
+display(
+    pd.DataFrame(shares, index=columns).T.map("{:.0%}".format).rename_axis(["η", "batches"])
+)
+reply(guess_turns, "many more" if gained > 0.05 else "as many")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -258,7 +274,9 @@ table.rename_axis(["η", "batches"])
 y_clean = np.sin(2 * x)
 each = [abs(slope_of(2.0, [i], y_clean)) for i in range(20)]
 single = batches["1 for each walker"]
-ends = {name: walk(w, single, 0.3, y_clean) for name, w in (("0 … 5", starts), ("near 2", near))}
+ends = {
+    name: walk(w, single, 0.3, y_clean) for name, w in (("0 … 5", starts), ("near 2", near))
+}
 arrived = {name: f"{(abs(w - 2) < 0.5).mean():.0%}" for name, w in ends.items()}
 print(f"Largest slope of a single example at w = 2: {max(each):.0e}.")
 pd.DataFrame({"end at w = 2, B = 1, η = 0.3": arrived}).rename_axis("starts")
