@@ -254,12 +254,12 @@ def _ratio_text(ratio: float) -> str:
     return f"{ratio:.2f}" if ratio < 9.95 else f"{ratio:.0f}"
 
 
-def rate_map(accuracy, *, title: str, rules: bool = True, ax=None):
+def rate_map(accuracy, *, title: str):
     """Return `(fig, alt)`: a map of accuracy (fraction; a line a rate, a column a B), the best rate of each B framed.
 
-    The linear and the square-root rule are drawn through η = 1/16 at B = 16, unless `rules` is false.
+    The linear and the square-root rule are drawn through η = 1/16 at B = 16.
     """
-    fig, ax = (None, ax) if ax is not None else plt.subplots(figsize=(6.4, 5.2))
+    fig, ax = plt.subplots(figsize=(6.4, 5.2))
     percent = 100 * accuracy.to_numpy()
     colors = ax.imshow(percent, origin="lower", cmap="cividis", vmin=10, vmax=97, aspect="auto")
     best = percent.argmax(0)
@@ -271,7 +271,7 @@ def rate_map(accuracy, *, title: str, rules: bool = True, ax=None):
     rim = [withStroke(linewidth=4, foreground=BLACK)]
     frame = {"ms": 18, "mfc": "none", "mec": "white", "mew": 2, "path_effects": rim}
     ax.plot(range(len(best)), best, "s", **frame)
-    _draw_rules(ax, list(accuracy.index).index(1 / 16), rim) if rules else None
+    _draw_rules(ax, list(accuracy.index).index(1 / 16), rim)
     ax.set(xlim=(-0.5, len(best) - 0.5), ylim=(-0.5, len(percent) - 0.5), title=title)
     ax.set(xlabel="batch size B (examples)", ylabel="learning rate η")
     ax.set_xticks(range(len(best)), [f"{size:,}" for size in accuracy.columns])

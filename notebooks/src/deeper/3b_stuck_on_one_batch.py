@@ -278,7 +278,7 @@ ends = {
     name: walk(w, single, 0.3, y_clean) for name, w in (("0 … 5", starts), ("near 2", near))
 }
 arrived = {name: f"{(abs(w - 2) < 0.5).mean():.0%}" for name, w in ends.items()}
-print(f"Largest slope of a single example at w = 2: {max(each):.0e}.")
+print(f"The largest slope of a single example at w = 2 is {max(each):.1g}.")
 pd.DataFrame({"end at w = 2, B = 1, η = 0.3": arrived}).rename_axis("starts")
 
 # %% [markdown]
