@@ -26,11 +26,11 @@ from lessons.lesson_3 import draw, fight
 explore(*draw.fair_fight(fight.recorded_corners()))
 
 # %% [markdown]
-# Nothing is being trained while you press: the panel shows 560 runs that were recorded beforehand.
-# Each point is the mean of five runs, which differ in their *seed*, the number that fixes the first weights and the order of the digits.
+# The panel shows 560 runs that were recorded beforehand.
+# Each point is the mean of five, which differ in their *seed*, the number that fixes the first weights and the order of the digits.
 # A bar is the *95 % interval* of that mean: computed anew from five other runs, it would hold the true mean 95 times in 100.
 #
-# You will have found corners in which small batches win, corners in which large ones win, and one in which hardly anything differs.
+# You will have found corners in which small batches win, and others in which large ones do.
 # After this lesson you can
 #
 # 1. repeat the lecture's experiment, and say which of its two conclusions it supports;
@@ -81,7 +81,6 @@ guess_train = None  # % of the training digits; a number, or None to skip
 # %% [markdown]
 # Train it yourself, once for each of five batch sizes.
 # Accuracy is measured *after* the last epoch, over all digits, with the weights as they then are.
-# (Most programs print the mean over an epoch, in which early and late weights are mixed.)
 
 # %% experiment
 train_set, valid_set, _ = (digits.to(device) for digits in load_mnist())
@@ -98,8 +97,7 @@ def run(batch_size, seed=0):
 runs = {size: run(size) for size in (16, 64, 256, 1024, 4000)}
 
 # %% [markdown]
-# Beside your runs we put the recorded ones, five seeds each.
-# They were measured all along the way, so `at_step` can look up what a run had reached after so many updates; ten epochs are ten times ⌈4,000/B⌉.
+# The recorded runs, five seeds each, were measured all along the way: `at_step` looks up what they had reached after so many updates.
 
 # %% fall tags=["reveal"]
 rows = read_results("batch_size_digits", lr=lr)
@@ -121,18 +119,12 @@ reply(guess_train, 100 * recorded["training"][4000].mean(), "%")
 #
 # The two curves fall together.
 # The lecture reasons in two steps, and both are right.
-#
-# *It is not overfitting.*
-# The full batch reads hardly more than half of the digits that it was trained on.
-# Whatever it lacks is lacking before any question of new digits.
-#
-# *It is not the model.*
-# A small batch and a large one train the same network, and whatever function the one can reach, the other could.
+# *It is not overfitting*: the full batch reads hardly more than half of the digits that it was trained on.
+# *It is not the model*: all batch sizes train the same network, and whatever function the one reaches, the other could.
 # What is left is the way there: *optimisation*, finding weights of low training loss.
 #
-# One caution about the fall itself: at B = 1 the curve is lower than at B = 4, because a rate of 1/16 is too much for single examples.
-# At a higher rate that end goes down first, and accuracy *rises* with B over most of the axis.
-# (Set `lr = 1/4` in the settings, and run the page again.)
+# One caution: at B = 1 the curve is lower than at B = 4, because a rate of 1/16 is too much for single examples.
+# At a higher rate that end goes down further, and accuracy *rises* with B at first.
 #
 # </details>
 
@@ -192,7 +184,7 @@ reply(guess_noise, np.exp(np.log(loss[1] / loss[4000]).mean()))
 # The curve has turned round.
 # With as many updates as everybody else, B = 1 ends with almost four times the full batch's training loss, B = 16 with a tenth more, and from B = 64 on all agree to within two per cent.
 # So the lecture's figure shows the number of updates.
-# (Wilson and Martinez said so in 2003: a small batch learns faster *per epoch* because it may take more steps, and follow the curves.)
+# (Wilson and Martinez said so in 2003: a small batch learns faster *per epoch* because it takes more steps.)
 #
 # To be fair to the other side: equal updates favour large batches as much as equal epochs favour small ones.
 # For its 1,000 updates the full batch has looked at 1,000 epochs of digits, B = 16 at four.
@@ -233,22 +225,20 @@ reply(guess_fast, np.exp(late[1 / 2, 64].mean()))
 #
 # At the rates below, all batches from B = 64 on are alike.
 # Near the top there is a corner in which noise *lowers* the training loss: B = 64 at η = 1/2 ends 16 % below the full batch (12 to 20), B = 256 by 9 %.
-# More noise than that is ruinous, and at η = 1/2 so is B = 16.
-# It also takes time: after 100 updates no batch is ahead of the full one anywhere on this map, and after 300 by no more than two thousandths.
-# And where one label in five is wrong, and can only be learnt by heart, noise hurts: B = 256 at η = 1/2 then ends above the full batch.
+# More noise than that is ruinous: see B = 16 in the same row.
+# It also takes time: after 100 updates no batch is ahead of the full one anywhere on this map.
+# And where one label in five is wrong, and can only be learnt by heart, noise hurts: B = 64 at η = 1/2 then ends at more than three times the full batch's loss.
 #
 # Why should it help?
-# Steps of finite size don't quite follow the loss L.
-# On average over the batches they follow
+# Steps of finite size don't quite follow the loss L but, on average over the batches and to first order in η,
 #
 # $$L + \frac{\eta}{4}\,\operatorname{mean}_\text{batches}|g_B|^2,$$
 #
-# to first order in η, which is lower where the gradients of all batches are short (Smith, Dherin, Barrett and De 2021; for the full batch, Barrett and Dherin 2021).
-# So a run with noise is drawn to places where the examples agree, and the more so the larger η and the smaller B.
-# It pays late, when what is left of the loss is small, and only if there *is* a place where all examples agree.
-# That this is what we see here is a reading of it, not a proof; lesson [4](04_sharp_and_flat_minima.ipynb) measures a relative of it, the curvature.
+# which is lower where the gradients of all batches are short (Smith, Dherin, Barrett and De 2021).
+# So noise draws a run to places where the examples agree: late, when little of the loss is left, and if there *is* such a place.
+# That this is what we see is a reading, not a proof ([page 3c](deeper/3c_what_is_left_of_large_is_worse.ipynb) says more).
 #
-# Is it worth having? With η tuned for each B no batch ends below the full one: at η = 1 the full batch itself reaches less than half of what B = 64 reaches at its best.
+# Is it worth having? With η tuned for each B no batch ends below the full one: at η = 1 the full batch's loss is less than half of the best that B = 64 reaches.
 #
 # </details>
 
@@ -257,7 +247,7 @@ reply(guess_fast, np.exp(late[1 / 2, 64].mean()))
 early = against_full("batch_size_digits", 100, lr=rates)
 wrong = against_full("wrong_labels_digits", 1000)
 helps = [late[1 / 2, 64], late[1 / 4, 256]]  # log(loss / full batch's), five seeds each
-hurts = [early[1 / 2, 64], late[1 / 64, 64], late[1 / 2, 16], wrong[1 / 2, 256]]
+hurts = [early[1 / 2, 64], late[1 / 64, 64], late[1 / 2, 16], wrong[1 / 2, 64]]
 verdict(
     "C24",
     *(gap.mean < -gap.half_width for gap in map(interval, helps)),
@@ -288,8 +278,7 @@ show(*draw.rate_map(accuracy, title=title))
 #
 # And why does the dark begin?
 # Its border lies between η = 1 and 2 for *every* B from 64 on, full batch included, so it isn't noise that draws it.
-# It is curvature: in a bowl, gradient descent runs up the walls once η exceeds 2/λ_max, where λ_max is how strongly the bowl bends.
-# For a network, whose curvature changes on the way, that is a rule of thumb, but the wall is the same (Cohen et al. 2021); lesson [4](04_sharp_and_flat_minima.ipynb) measures it.
+# It is curvature: in a bowl, gradient descent runs up the walls once η exceeds 2/λ_max, where λ_max is how strongly the bowl bends; for a network that is a rule of thumb (Cohen et al. 2021), and lesson [4](04_sharp_and_flat_minima.ipynb) measures it.
 # Below B = 64 the border comes down with B: there noise is the tighter limit.
 #
 # Can a *warm-up* of the rate carry the large batches over the wall? And does the full batch fit its digits, once it has its own rate and enough updates?
@@ -332,17 +321,14 @@ show(*still(*panel, budget="1 second", rule="tuned", metric="test accuracy"))
 # (The times are those of lesson 2, one thread of a processor.)
 # The middle wins: too small pays for every update, too large for every example.
 # On a GPU, where larger batches cost hardly more, it moves to the right.
-# [Page 3a](deeper/3a_where_larger_batches_stop_paying.ipynb) predicts from the gradient's noise where larger batches stop paying, and how noise decides it.
+# [Page 3a](deeper/3a_where_larger_batches_stop_paying.ipynb) predicts from the gradient's noise where larger batches stop paying.
 #
-# Go back to the panel and read its corners again:
-#
-# - *10 epochs, fixed, validation accuracy*: the lecture's experiment. Not even here is the smallest batch the best.
-# - *1,000 updates, fixed, training loss*: it turns round.
-# - *10 epochs, ∝ B*: from B = 1 to 64 nothing distinguishes the runs; at 256 they begin to scatter; at 1,024 the line falls off a cliff, since η = 4 lies beyond the wall.
-# - *10 epochs, tuned, test accuracy*: B = 1, 4 and 16 read all training digits and about 96 % of the others. Half a point more or less is at the edge of what five seeds and 500 digits can show; whether noise helps on *new* digits is the question of lesson 4.
-#
-# One part of the lecture is left: its mechanism, that a small batch which is stuck on one loss surface is free on the next.
-# [Page 3b](deeper/3b_stuck_on_one_batch.ipynb) tries it out.
+# Go back to the panel and read its corners again.
+# *10 epochs, fixed* is the lecture's experiment; with *1,000 updates* it turns round.
+# With *10 epochs, ∝ B* nothing distinguishes the runs from B = 1 to 64, until at 1,024 the line falls off a cliff, since η = 4 lies beyond the wall.
+# With *10 epochs, tuned, test accuracy*, B = 1, 4 and 16 read about 96 %; half a point more or less is at the edge of what five seeds and 500 digits can show.
+# Whether noise helps on *new* digits is the question of lesson 4.
+# And is a small batch that is stuck on one loss surface free on the next, as the lecture says? [Page 3b](deeper/3b_stuck_on_one_batch.ipynb) tries it out.
 
 # %% [markdown]
 # ## Summary
@@ -398,11 +384,7 @@ check("3C", tuned_accuracy)
 # solution("3C")
 
 # %% [markdown]
-# ### Further
-#
-# - In the settings, make `lr = 1/4` and run the page again. Which batch size is best now, and what happened to B = 4? Explain it by the map of section 3.4.
-# - The mean over an epoch's batch losses is what most programs print as "training loss". Compute it for B = 64 in the first epoch and hold it against the full evaluation. Which is higher, and why? (about 8 lines)
-# - With `fight.recorded_corners()`, find the corner in which the full batch is furthest behind and the one in which it is furthest ahead in validation accuracy. (about 5 lines)
+# **Further.** Make `lr = 1/4` in the settings and run the page again: which batch size is best now, and what happened to B = 4? Explain it by the map of section 3.4.
 #
 # ## Small or large?
 #
@@ -410,12 +392,8 @@ check("3C", tuned_accuracy)
 #
 # ← [2 · How long does a batch take?](02_gpu_batch_timing.ipynb) · [4 · Sharp and flat minima](04_sharp_and_flat_minima.ipynb) →
 #
-# Deeper: [3a](deeper/3a_where_larger_batches_stop_paying.ipynb) where larger batches stop paying · [3b](deeper/3b_stuck_on_one_batch.ipynb) stuck on one batch · [3c](deeper/3c_what_is_left_of_large_is_worse.ipynb) what is left of "large is worse"
-#
-# ### References
-#
-# - Hung-yi Lee, "Batch and Momentum", Machine Learning 2021, National Taiwan University: claims C24, C26, C27.
-# - D. Wilson, T. Martinez, "The general inefficiency of batch training for gradient descent learning", Neural Networks 16, 2003, [doi 10.1016/S0893-6080(03)00138-2](https://doi.org/10.1016/S0893-6080(03)00138-2): why small batches learn faster per epoch.
-# - S. Smith, B. Dherin, D. Barrett, S. De, "On the Origin of Implicit Regularization in Stochastic Gradient Descent", 2021, [arXiv 2101.12176](https://arxiv.org/abs/2101.12176); D. Barrett, B. Dherin, "Implicit Gradient Regularization", 2021, [arXiv 2009.11162](https://arxiv.org/abs/2009.11162): what finite steps follow.
-# - P. Goyal et al., "Accurate, Large Minibatch SGD: Training ImageNet in 1 Hour", [arXiv 1706.02677](https://arxiv.org/abs/1706.02677): the linear rule. A. Krizhevsky, [arXiv 1404.5997](https://arxiv.org/abs/1404.5997): the square-root rule.
-# - J. Cohen et al., "Gradient Descent on Neural Networks Typically Occurs at the Edge of Stability", [arXiv 2103.00065](https://arxiv.org/abs/2103.00065): the wall.
+# **References.** Hung-yi Lee, "Batch and Momentum", Machine Learning 2021: claims C24, C26, C27 ·
+# D. Wilson, T. Martinez, Neural Networks 16, 2003, [doi 10.1016/S0893-6080(03)00138-2](https://doi.org/10.1016/S0893-6080(03)00138-2) ·
+# S. Smith, B. Dherin, D. Barrett, S. De, [arXiv 2101.12176](https://arxiv.org/abs/2101.12176): what finite steps follow ·
+# P. Goyal et al., [arXiv 1706.02677](https://arxiv.org/abs/1706.02677), A. Krizhevsky, [arXiv 1404.5997](https://arxiv.org/abs/1404.5997): the two rules ·
+# J. Cohen et al., [arXiv 2103.00065](https://arxiv.org/abs/2103.00065): the wall
