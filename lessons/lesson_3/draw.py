@@ -81,9 +81,9 @@ def fair_fight(corners: dict):
 
     budgets, rules, metrics = (list(dict.fromkeys(parts)) for parts in zip(*corners, strict=True))
     controls = {
-        "budget": Control("all get", budgets, budgets[0]),
+        "budget": Control("budget", budgets, budgets[0]),
         "rule": Control("learning rate", rules, rules[0]),
-        "metric": Control("measured", metrics, metrics[0]),
+        "metric": Control("metric", metrics, metrics[0]),
     }
     return fig, update, controls
 

@@ -318,6 +318,15 @@ def pair(metric, steps, lr=None):
     return [state[B, rates[B]].to_numpy() for B in (16, 4000)]
 
 
+# %%
+settings = {
+    "η = 1/16, 10 epochs": (ten_epochs, 1 / 16),
+    "tuned η, 10 epochs": (ten_epochs,),
+    "tuned η, 1,000 updates": (1000,),
+}
+metrics = {"training loss": "train_loss", "test accuracy (%)": "test_accuracy"}
+
+
 def line(metric, steps, lr=None):
     """Return a row's two cells, and which of the two is better by more than the interval."""
     both = [100 * v if "accuracy" in metric else v for v in pair(metric, steps, lr)]
@@ -335,12 +344,6 @@ def line(metric, steps, lr=None):
 
 
 # %% lecture-table
-settings = {
-    "η = 1/16, 10 epochs": (ten_epochs, 1 / 16),
-    "tuned η, 10 epochs": (ten_epochs,),
-    "tuned η, 1,000 updates": (1000,),
-}
-metrics = {"training loss": "train_loss", "test accuracy (%)": "test_accuracy"}
 rows = {
     ("ms per update", "one thread"): ["same", f"{MS[16]:.2g}", f"{MS[4000]:.2g}", "small"],
     ("s per epoch", "one thread"): [
