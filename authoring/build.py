@@ -1,40 +1,69 @@
-"""Make the lessons' pages from their sources: `python -m authoring.build [03 …]`.
+"""Make the pages from their sources: `python -m authoring.build [03 3a …]`.
 
-`notebooks/src/NN_….py` (percent format, edited by hand) becomes `notebooks/NN_….ipynb` (executed, outputs kept).
-Cells tagged `slide` are for the lecture's deck only and don't reach the page.
+`notebooks/src/NN_….py` (percent format, edited by hand) becomes the lesson `notebooks/NN_….ipynb`, executed, outputs
+kept; `notebooks/src/deeper/Nx_….py` becomes the deeper page `notebooks/deeper/Nx_….ipynb`. A cell may have a name,
+`# %% zigzag`, by which decks show it. A cell tagged `reveal` answers a guess: its output comes collapsed.
 A rebuild on the same machine gives the same bytes.
 """
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+from course_utils.explore import drop_views
+
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 CELL_TIMEOUT = 300  # seconds
-WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
+
+
+def sources(prefixes: Sequence[str] = (), *, folder: Path = NOTEBOOKS) -> list[Path]:
+    """Return the sources of all pages, each lesson before its deeper pages, or of those that start with a prefix.
+
+    Raises ValueError for a prefix that no page starts with.
+    """
+    there = [*folder.glob("src/[0-9]*.py"), *folder.glob("src/deeper/[0-9]*.py")]
+    there.sort(key=lambda source: (lesson_of(source), source.stem))
+    for prefix in prefixes:
+        if not any(source.stem.startswith(prefix) for source in there):
+            raise ValueError(f"no page starts with {prefix}; there are {', '.join(s.stem for s in there)}")
+    return [s for s in there if not prefixes or s.stem.startswith(tuple(prefixes))]
+
+
+def lesson_of(source: Path) -> int:
+    """Return the number of the lesson that a page is, or belongs to."""
+    return int(re.match(r"\d+", source.stem).group())
 
 
 def page_of(source: Path) -> Path:
     """Return the path of the page that is built from `source`."""
-    return source.parent.parent / f"{source.stem}.ipynb"
+    folder, name = source.parent, f"{source.stem}.ipynb"
+    return folder.parent / name if folder.name == "src" else folder.parents[1] / folder.name / name
 
 
 def read_source(source: Path) -> nbformat.NotebookNode:
-    """Return the notebook in `source`, without outputs, each cell's id its lesson and position, `01-007`."""
+    """Return the notebook in `source`, without outputs, each cell's id its name or its page and position, `01-007`.
+
+    Raises ValueError for a name that is no id or occurs twice.
+    """
     notebook = jupytext.read(source, fmt="py:percent")
-    notebook.cells = [cell for cell in notebook.cells if "slide" not in cell.metadata.get("tags", [])]
     notebook.metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     for position, cell in enumerate(notebook.cells, start=1):
-        cell.id = f"{source.stem[:2]}-{position:03d}"
+        cell.id = cell.metadata.get("title", f"{source.stem[:2]}-{position:03d}")
         tags = cell.metadata.get("tags", [])
         cell.metadata = {"tags": tags} if tags else {}
-        if "hide-input" in tags:  # how a figure is drawn: folded in JupyterLab, one click away
-            cell.metadata["jupyter"] = {"source_hidden": True}
+        if "reveal" in tags:
+            cell.metadata |= {"jupyter": {"outputs_hidden": True}, "collapsed": True}
+    ids = [cell.id for cell in notebook.cells]
+    if wrong := {i for i in ids if not re.fullmatch(r"[a-z0-9-]+", i) or ids.count(i) > 1}:
+        raise ValueError(
+            f"{source.name}: a cell's name is of a-z, 0-9, -, and unique, got {', '.join(sorted(wrong))}"
+        )
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     return notebook
 
@@ -47,6 +76,7 @@ def build(source: Path) -> Path:
     """
     notebook = read_source(source)
     page = page_of(source)
+    page.parent.mkdir(exist_ok=True)
     client = NotebookClient(
         notebook,
         timeout=CELL_TIMEOUT,
@@ -81,8 +111,7 @@ def _strip(notebook) -> None:
         if "outputs" in cell:
             bars = [o for o in cell.outputs if re.match(r" *\d+%\|", o.get("data", {}).get("text/plain", ""))]
             cell.outputs = [o for o in cell.outputs if o not in bars]
-        for output in cell.get("outputs", []):
-            output.get("data", {}).pop(WIDGET_VIEW, None)
+    drop_views({"type": "notebook", "content": notebook})
 
 
 def stale_cells(source: Path) -> list[str]:
@@ -117,14 +146,12 @@ def _differing(wanted, built) -> str:
 
 
 def main(prefixes: list[str]) -> None:
-    sources = sorted((NOTEBOOKS / "src").glob("[0-9][0-9]_*.py"))
-    chosen = [s for s in sources if not prefixes or s.stem.startswith(tuple(prefixes))]
-    if not chosen:
-        sys.exit(
-            f"no lesson starts with {', '.join(prefixes)}; there are {', '.join(s.stem for s in sources)}"
-        )
+    try:
+        chosen = sources(prefixes)
+    except ValueError as error:
+        sys.exit(str(error))
     for source in chosen:
-        print(f"{source.name} → {build(source).name}")
+        print(f"{source.name} → {build(source).relative_to(NOTEBOOKS)}")
 
 
 if __name__ == "__main__":

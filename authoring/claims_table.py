@@ -23,7 +23,6 @@ MEANINGS = {
     "not seen here": "we looked for it and did not see it",
     "slip": "the lecture misspoke; what is true follows",
     "open": "the evidence is divided; what is disputed follows",
-    "pending": "no verdict yet: the lesson is still to come",
     "owed": "no verdict yet: the run that follows is still to be made",
 }
 INTRO = """<!-- generated from claims.toml by `make build`: do not edit -->
@@ -76,9 +75,7 @@ def _row(claim: Claim) -> tuple[str, ...]:
 
 
 def _judged(claim: Claim) -> str:
-    """Return the verdict with what belongs to it; a pending claim shows no finding before its time."""
-    if claim.verdict == "pending":
-        return "*pending*"
+    """Return the verdict with what belongs to it."""
     text = f"**{claim.verdict}**"
     if claim.condition:
         text += (

@@ -1,36 +1,34 @@
 """Make the slides of a lecture, one deck a lesson: `python -m authoring.slides [03 …]`.
 
-Three tags in `notebooks/src/NN_….py` say what is on them; the outputs are those of the lesson's page:
-`slide`: a Markdown cell that starts a slide. A line `## Headline`, a few short lines, a line `Note:`, the speaker's
-    notes, of which the first line gives the time: `3 min · plans 50, 90`. It doesn't reach the page.
-`on-slide`: the cell goes on the slide started last before it; of a code cell, only what it put out.
-`on-slide-code`: the same, with the code.
+`notebooks/slides/NN.md` says what is on them. A slide is a line `## Headline`, a few short lines, a line `Note:`, and
+the speaker's notes, of which the first line gives the time: `3 min · plans 50, 90`. Figures and numbers are the
+page's own: a line `{zigzag}` shows what the cell of that name puts out on the page of the lesson, `{zigzag code}` its
+code too, `{5a:spectrum}` a cell of deeper page 5a.
 
 The key S opens the speaker's view, `…html?plan=50` leaves the slides of that plan alone, `…html?print-pdf` prints.
 """
 
 import base64
+import functools
 import html
 import re
 import shutil
 import struct
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import jupytext
 import matplotlib
 import nbformat
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from authoring.build import NOTEBOOKS, page_of, stale_cells
+from authoring.build import NOTEBOOKS, page_of, sources, stale_cells
 
 DECKS = NOTEBOOKS.parent / "build" / "slides"
-TAGS = {"slide", "on-slide", "on-slide-code"}
-VERDICT = re.compile(r"([CE]\d\d) (holds|is a slip|is open|not seen here|owed)\b")
+SHOWN = re.compile(r"^\{(?:(\d[a-z]):)?([a-z0-9-]+)( code)?\}$", re.MULTILINE)
 ELSEWHERE = re.compile(r"""(?:\ssrc=|<link[^>]*\shref=|url\()["']?((?:https?:)?//[^"')\s>]+)""")
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 WIDE, TALL = 1.7, 1.45  # width over height of figures that leave no room beside them, and much room
@@ -45,7 +43,7 @@ class Slide:
     text: str
     notes: str
     shown: list[NotebookNode] = field(default_factory=list)  # code cells
-    verdicts: list[str] = field(default_factory=list)
+    verdicts: list[NotebookNode] = field(default_factory=list)
 
     @property
     def minutes(self) -> float:
@@ -70,7 +68,7 @@ class Slide:
             return "says"
         outputs = [output for cell in self.shown for output in cell.outputs]
         shape = _shape(outputs[0]) if len(outputs) == 1 and "transient" in self.shown[0].metadata else WIDE
-        words = len(self.text) + sum(map(len, self.verdicts))
+        words = len(self.text) + sum(len(_words(verdict)) for verdict in self.verdicts)
         if re.search(r"\$\$|^\|", self.text, re.MULTILINE):  # a formula or a table takes the whole width
             return "stacked"
         if shape < TALL and 0 < words <= WORDS_BESIDE_TALL:
@@ -78,70 +76,61 @@ class Slide:
         return "beside" if shape < WIDE and 0 < len(self.text) <= FEW_WORDS else "stacked"
 
 
-def read_slides(source: Path) -> list[Slide]:
-    """Return the slides of the lesson in `source`, with the outputs that its page has.
+def read_slides(deck: Path) -> list[Slide]:
+    """Return the slides of `deck`, with the outputs that its pages have.
 
-    Raises ValueError where page and source differ, where a tag is misplaced or misspelt, where there is no slide,
-    and where a slide lacks a headline, notes, or words for a figure.
+    Raises ValueError where a page and its source differ, where a cell isn't there or puts nothing out, where there
+    is no slide, and where a slide lacks a headline, notes, or words for a figure.
     """
-    if lines := stale_cells(source):
-        more = f" ({len(lines) - 1} more cells differ)" if len(lines) > 1 else ""
-        raise ValueError(lines[0] + more)
-    slides: list[Slide] = []
-    for cell in _cells(source):
-        try:
-            _take(cell, slides)
-        except ValueError as error:
-            first_line = cell.source.partition("\n")[0]
-            raise ValueError(f"{source.name}, cell {first_line!r}: {error}") from None
+    slides, page = [], functools.cache(functools.partial(_page, deck.parents[1]))
+    for text in re.split(r"^(?=## )", deck.read_text(encoding="utf-8"), flags=re.MULTILINE):
+        if text.strip():
+            try:
+                slides.append(_slide(text, page, deck.stem))
+            except ValueError as error:
+                raise ValueError(f"{deck.name}, slide {text.partition(chr(10))[0]!r}: {error}") from None
     if not slides:
-        raise ValueError(f"{source.name} has no slide: tag a Markdown cell with slide")
+        raise ValueError(f"{deck.name} has no slide: one starts with '## ' and its headline")
     return slides
 
 
-def _cells(source: Path) -> Iterator[NotebookNode]:
-    """Yield the cells of `source` in order, those that are on its page as they are there."""
-    built = iter(nbformat.read(page_of(source), as_version=4).cells)
-    for cell in jupytext.read(source, fmt="py:percent").cells:
-        yield cell if "slide" in cell.metadata.get("tags", []) else next(built)
-
-
-def _take(cell: NotebookNode, slides: list[Slide]) -> None:
-    """Add to `slides` what `cell` is tagged to give."""
-    tags = {tag for tag in cell.metadata.get("tags", []) if "slide" in tag}
-    if unknown := tags - TAGS:
-        raise ValueError(f"no tag {', '.join(sorted(unknown))}; there are {', '.join(sorted(TAGS))}")
-    if "slide" in tags:
-        slides.append(_started_by(cell))
-    elif tags and not slides:
-        raise ValueError("it is tagged to be on a slide, but none starts before it")
-    elif tags and cell.cell_type == "markdown":
-        slides[-1].text = f"{slides[-1].text}\n\n{cell.source}".strip()
-    elif tags:
-        _show(cell, slides[-1], with_code="on-slide-code" in tags)
-
-
-def _started_by(cell: NotebookNode) -> Slide:
-    """Return the slide that the Markdown `cell` starts."""
-    headline, _, rest = cell.source.strip().partition("\n")
-    if cell.cell_type != "markdown" or not re.match(r"##? \S", headline):
-        raise ValueError("a slide is a Markdown cell that starts with '## ' and its headline")
-    text, *notes = re.split(r"^Note:[ \t]*$", rest, maxsplit=1, flags=re.MULTILINE)
-    if not notes or not re.match(r"\s*\d+(\.\d+)? min\b", notes[0]):
+def _slide(text: str, page: Callable[[str], NotebookNode], lesson: str) -> Slide:
+    """Return the slide that `text` describes; `page` gives the built page that starts with a prefix."""
+    headline, _, rest = text.strip().partition("\n")
+    body, *notes = re.split(r"^Note:[ \t]*$", rest, maxsplit=1, flags=re.MULTILINE)
+    if not headline.startswith("## ") or not notes or not re.match(r"\s*\d+(\.\d+)? min\b", notes[0]):
         raise ValueError("a slide ends with a line 'Note:' and notes that start like '3 min · plans 50, 90'")
-    return Slide(headline, text.strip(), notes[0].strip())
+    words = re.sub(r"\n{3,}", "\n\n", SHOWN.sub("", body)).strip()
+    slide = Slide(headline, words, notes[0].strip())
+    for prefix, name, code in SHOWN.findall(body):
+        cells = {cell.id: cell for cell in page(prefix or lesson).cells if cell.cell_type == "code"}
+        if name not in cells:
+            raise ValueError(f"page {prefix or lesson} has no code cell {name}; there are {', '.join(cells)}")
+        _show(cells[name], slide, with_code=bool(code))
+    return slide
+
+
+def _page(notebooks: Path, prefix: str) -> NotebookNode:
+    found = [source for source in sources(folder=notebooks) if source.stem.startswith(f"{prefix}_")]
+    if not found:
+        raise ValueError(f"there is no page {prefix}")
+    if lines := stale_cells(found[0]):
+        more = f" ({len(lines) - 1} more cells differ)" if len(lines) > 1 else ""
+        raise ValueError(lines[0] + more)
+    return nbformat.read(page_of(found[0]), as_version=4)
 
 
 def _show(cell: NotebookNode, slide: Slide, *, with_code: bool) -> None:
     """Put on `slide` the outputs of the code `cell`, its verdicts apart from the rest."""
     if not cell.outputs and not with_code:
-        raise ValueError("it is tagged on-slide, but puts nothing out")
+        raise ValueError(f"the cell {cell.id} puts nothing out")
     outputs = []
     for output in cell.outputs:
         if output.output_type == "stream":
-            lines = output.text.rstrip("\n").split("\n")
-            slide.verdicts += filter(VERDICT.match, lines)
-            outputs += _printed([line for line in lines if not VERDICT.match(line)])
+            outputs += _printed(output.text.rstrip("\n").split("\n"))
+        elif "text/html" in output.get("data", {}):
+            code = output.data["text/html"]
+            (slide.verdicts if 'class="verdict"' in code else outputs).append(_output(code))
         else:
             outputs.append(_pictured(output))
     if outputs or with_code:
@@ -204,17 +193,21 @@ def deck_of(slides: list[Slide], lesson: int) -> NotebookNode:
     return new_notebook(cells=cells, metadata={"title": title, "lesson": lesson, "language_info": language})
 
 
-def _verdicts(lines: list[str]) -> NotebookNode:
-    """Return a cell that shows each verdict as a sentence, its claim's id in bold."""
-    sentences = [
-        f'<p class="{VERDICT.match(line)[2]}"><b>{line[:3]}</b>{html.escape(line[3:])}</p>' for line in lines
-    ]
-    hidden = {"part": "verdicts", "transient": {"remove_source": True}}
-    return new_code_cell("", outputs=[_output("".join(sentences))], metadata=hidden)
+def _verdicts(boxes: list[NotebookNode]) -> NotebookNode:
+    """Return a cell that shows the boxes of verdicts, which no link leads out of."""
+    for verdict in boxes:
+        verdict.data["text/html"] = re.sub(r"</?a\b[^>]*>", "", verdict.data["text/html"])
+    return new_code_cell(
+        "", outputs=boxes, metadata={"part": "verdicts", "transient": {"remove_source": True}}
+    )
 
 
-def make_deck(source: Path, folder: Path = DECKS) -> Path:
-    """Write the deck of the lesson in `source` to `folder`, with the fonts it needs, and return its path.
+def _words(output: NotebookNode) -> str:
+    return re.sub(r"<[^>]+>", "", output.data["text/html"])
+
+
+def make_deck(deck: Path, folder: Path = DECKS) -> Path:
+    """Write the slides of `deck`, a Markdown file, to `folder`, with the fonts it needs, and return its path.
 
     Raises ValueError as `read_slides` does, and where a slide would load something from the network.
     The folder needs `node_modules` too, which `make slides` puts there: then it works without a network.
@@ -226,30 +219,28 @@ def make_deck(source: Path, folder: Path = DECKS) -> Path:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
-    page, _ = exporter.from_notebook_node(deck_of(read_slides(source), int(source.stem[:2])))
+    page, _ = exporter.from_notebook_node(deck_of(read_slides(deck), int(deck.stem)))
     if loads := ELSEWHERE.findall(page):
         raise ValueError(
-            f"{source.name}: a slide loads {', '.join(loads)}, which a room without a network lacks"
+            f"{deck.name}: a slide loads {', '.join(loads)}, which a room without a network lacks"
         )
     (folder / "fonts").mkdir(parents=True, exist_ok=True)
     for font in FONTS:
         shutil.copy(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf", folder / "fonts")
-    deck = folder / f"{source.stem}.html"
-    deck.write_text(page, encoding="utf-8")
-    return deck
+    written = folder / f"{deck.stem}.html"
+    written.write_text(page, encoding="utf-8")
+    return written
 
 
-def main(prefixes: list[str]) -> None:
-    sources = sorted((NOTEBOOKS / "src").glob("[0-9][0-9]_*.py"))
-    chosen = [s for s in sources if not prefixes or s.stem.startswith(tuple(prefixes))]
+def main(numbers: list[str]) -> None:
+    there = sorted((NOTEBOOKS / "slides").glob("[0-9]*.md"))
+    chosen = [deck for deck in there if not numbers or deck.stem in numbers]
     if not chosen:
-        sys.exit(
-            f"no lesson starts with {', '.join(prefixes)}; there are {', '.join(s.stem for s in sources)}"
-        )
+        sys.exit(f"no deck {', '.join(numbers)}; there are {', '.join(deck.stem for deck in there)}")
     failures = []
-    for source in chosen:
+    for deck in chosen:
         try:
-            print(f"{source.name} → {make_deck(source).relative_to(NOTEBOOKS.parent)}")
+            print(f"{deck.name} → {make_deck(deck).relative_to(NOTEBOOKS.parent)}")
         except ValueError as error:
             failures.append(str(error))
     if failures:

@@ -1,20 +1,19 @@
 """Instant feedback on the lessons' exercises: `check("1A", answer)`, `hint("1A")`, `solution("1A")`.
 
-The exercises of lesson 1 are in `checks.lesson_1`: a judge each, which raises `Wrong` with a sentence that names the
+The exercises of lesson 1 are in `lessons.lesson_1.exercises`: a judge each, which raises `Wrong` with a sentence that names the
 misconception. Whatever the reader hands in, a check prints one line and never a traceback.
 """
 
 import copy
 import dis
 import importlib
+import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
-LESSONS = (1, 2, 3, 4, 5)
 
 
 class Wrong(Exception):
@@ -77,12 +76,49 @@ def solution(name: str) -> None:
     print(find(name).solution)
 
 
+def reply(guess: Any, answer: float | str, unit: str = "") -> None:
+    """Print how the reader's `guess` compares with the `answer`, both numbers in `unit` or both texts; None skips it.
+
+    Raises ValueError for a guess of another kind, and for a number that isn't finite.
+    """
+    if guess is None:
+        print(f"It is {_spoken(answer, unit)}.")
+    elif isinstance(answer, str) != isinstance(guess, str) or not _is_guess(guess):
+        kind = (
+            "a text, such as one that the question offers" if isinstance(answer, str) else "a finite number"
+        )
+        raise ValueError(f"your guess must be {kind}, or None to skip it, got {guess!r}")
+    else:
+        print(f"You said {_spoken(guess, unit)}; it is {_spoken(answer, unit)}{_apart(guess, answer)}.")
+
+
+def _spoken(value: float | str, unit: str) -> str:
+    number = value if isinstance(value, str) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return f"{number} {unit}".rstrip()
+
+
+def _is_guess(guess: Any) -> bool:
+    return isinstance(guess, str) or (isinstance(guess, int | float | np.number) and bool(np.isfinite(guess)))
+
+
+def _apart(guess: float | str, answer: float | str) -> str:
+    """Return how far `answer` is from `guess`, in words."""
+    if guess == answer:
+        return ", as you said"
+    if isinstance(answer, str) or guess * answer <= 0:
+        return ""
+    ratio = answer / guess
+    if 1 / 1.1 < ratio < 1.1:
+        return ": close"
+    return f", {ratio:.2g} times as much" if ratio > 1 else f", smaller by a factor of {1 / ratio:.2g}"
+
+
 def find(name: str) -> Exercise:
     """Return exercise `name`, a lesson's number and a letter; raise ValueError where there is none."""
     lesson = name[:1] if isinstance(name, str) else ""
-    if lesson not in map(str, LESSONS):
+    if not lesson.isdigit() or importlib.util.find_spec(f"lessons.lesson_{lesson}") is None:
         raise ValueError(f"an exercise is a lesson's number and a letter, such as '1A', got {name!r}")
-    importlib.import_module(f"{__name__}.lesson_{lesson}")
+    importlib.import_module(f"lessons.lesson_{lesson}.exercises")
     if name not in EXERCISES:
         known = ", ".join(sorted(key for key in EXERCISES if key.startswith(lesson)))
         raise ValueError(f"lesson {lesson} has no exercise {name!r}; it has {known}")

@@ -1,6 +1,8 @@
 """The lectures' claims, and the line that says what became of one of them."""
 
 import difflib
+import html
+import os
 import re
 import tomllib
 from dataclasses import dataclass, fields
@@ -9,10 +11,18 @@ from pathlib import Path
 from typing import Any
 
 CLAIMS_FILE = Path(__file__).resolve().parent.parent / "notebooks" / "claims.toml"
-LESSONS = (1, 2, 3, 4, 5)
+LESSONS = tuple(sorted(int(page.stem[:2]) for page in CLAIMS_FILE.parent.glob("src/[0-9][0-9]_*.py")))
 SPEAKERS = ("Lee", "Raschka")
 KINDS = ("measured", "definition", "history")
-VERDICTS = ("holds", "holds if", "not seen here", "slip", "open", "pending", "owed")
+COLORS = {  # of the badges; every verdict, in the order of the table
+    "holds": "#0072B2",
+    "holds if": "#00694C",
+    "not seen here": "#555555",
+    "slip": "#A84300",
+    "open": "#8B1A62",
+    "owed": "#555555",
+}
+VERDICTS = tuple(COLORS)
 
 
 @dataclass(frozen=True)
@@ -28,17 +38,18 @@ class Claim:
     condition: str | None = None
     finding: str | None = None
     reference: str | None = None
+    one_sided: str | None = None  # why a claim that "holds if" can't be shown to fail without its condition
 
     def __post_init__(self) -> None:
         self._allow("lesson", LESSONS)
         self._allow("says", SPEAKERS)
         self._allow("kind", KINDS)
         self._allow("verdict", VERDICTS)
-        for name in ("claim", "condition", "finding", "reference"):
+        for name in ("claim", "condition", "finding", "reference", "one_sided"):
             self._check_text(name)
         if self.verdict in ("holds if", "owed"):
             self._require("condition", f"verdict {self.verdict!r}")
-        if self.verdict in ("slip", "open"):
+        if self.verdict in ("slip", "open", "not seen here"):
             self._require("finding", f"verdict {self.verdict!r}")
         if self.kind != "measured":
             self._require("reference", f"kind {self.kind!r}")
@@ -94,52 +105,76 @@ def load_claims(path: Path = CLAIMS_FILE) -> dict[str, Claim]:
     return {claim_id: _claim(claim_id, entry) for claim_id, entry in entries.items()}
 
 
-def verdict(claim_id: str, *conditions: Any) -> None:
-    """Print in one line what became of a claim, or that its conditions were not met here.
+def verdict(claim_id: str, *conditions: Any, without: Any = ()) -> None:
+    """Display what became of a claim, or that its conditions were not met here.
 
-    The conditions state what we saw, so for a slip they are the opposite of the claim.
-    An owed claim takes none. Raises ValueError for an unknown id, for a claim that no
-    experiment decides or that has no verdict yet, and for a condition that is no truth value.
+    The conditions state what we saw, so for a slip they are the opposite of the claim; `without`, one condition or
+    several, states that a claim which "holds if" fails where its condition isn't met. An owed claim takes none.
+    Raises ValueError for an unknown id, for a claim that no experiment decides, for a condition that is no truth
+    value, and where a side is not tested.
     """
+    from IPython.display import display
+
     claims = load_claims()
     if claim_id not in claims:
         padded = f"{claim_id[:1]}{claim_id[1:]:0>2}".upper()  # c5 → C05
         close = difflib.get_close_matches(padded, claims, n=1, cutoff=0.7)
         hint = f": did you mean {close[0]}?" if close else ""
         raise ValueError(f"no claim {claim_id!r} (C01 to C72, E01 to E21){hint}")
-    print(verdict_line(claims[claim_id], *conditions))
+    claim = claims[claim_id]
+    without = without if isinstance(without, tuple | list) else (without,)
+    seen = is_seen(claim, *conditions, without=without)
+    display({"text/html": box(claim, seen), "text/plain": sentence(claim, seen)}, raw=True)
 
 
-def verdict_line(claim: Claim, *conditions: Any) -> str:
-    """Return the line that `verdict` prints."""
+def is_seen(claim: Claim, *conditions: Any, without: tuple | list = ()) -> bool:
+    """Return whether all conditions of `claim` are met; raise ValueError as `verdict` does."""
     if claim.kind != "measured":
         raise ValueError(f"{claim.id} is {claim.kind}: it carries a reference, not an experiment")
-    if claim.verdict == "pending":
-        raise ValueError(f"{claim.id} is pending: give it a verdict in claims.toml first")
     if claim.verdict == "owed":
-        if conditions:
+        if conditions or without:
             raise ValueError(f"{claim.id} is owed, yet there is something to judge it by: update claims.toml")
-        return _sentence(claim)
+        return True
     if not conditions:
         raise ValueError(f"{claim.id} needs at least one condition: what did you see?")
+    if (claim.verdict == "holds if") != bool(without or claim.one_sided):
+        raise ValueError(
+            f'{claim.id} has the verdict {claim.verdict!r}: `without` says where a claim that "holds if" fails, is '
+            "needed there, and goes with no other; where it can't be shown, claims.toml says why in a line one_sided"
+        )
     # All of them are looked at before any is judged: a bad one must not hide behind a false one.
-    seen = [_truth(claim.id, number, value) for number, value in enumerate(conditions, start=1)]
-    return _sentence(claim) if all(seen) else f"{claim.id} not seen with these settings"
+    return all([_truth(claim.id, n, value) for n, value in enumerate([*conditions, *without], start=1)])
 
 
-def _sentence(claim: Claim) -> str:
-    """Return the claim with its verdict, as one sentence to read aloud."""
-    match claim.verdict:
-        case "holds if":
-            return f"{claim.id} holds if {claim.condition}: {claim.claim}."
-        case "slip":
-            return f"{claim.id} is a slip: {claim.finding}."
-        case "open":
-            return f"{claim.id} is open: {claim.claim}; {claim.finding}."
-        case "owed":
-            return f"{claim.id} owed: {claim.claim} ({claim.condition})."
-        case plain:
-            return f"{claim.id} {plain}: {claim.claim}."
+def judgement(claim: Claim, seen: bool = True) -> tuple[str, str]:
+    """Return a claim's badge, and the sentences that belong to it, each with its full stop."""
+    if not seen:
+        return f"{claim.id} not seen with these settings", ""
+    sentences = [f"{text}." for text in (claim.condition, claim.finding) if text]
+    if claim.verdict != "holds if":  # whose condition goes on with its badge
+        sentences = [text[0].upper() + text[1:] for text in sentences]
+    return claim.verdict, " ".join(sentences)
+
+
+def sentence(claim: Claim, seen: bool = True) -> str:
+    """Return what `verdict` displays, as plain text."""
+    badge, text = judgement(claim, seen)
+    colon = "" if claim.verdict == "holds if" or not text else "."
+    return f'{claim.says}, {claim.id}: "{claim.claim}." Verdict: {badge}{colon} {text}'.rstrip()
+
+
+def box(claim: Claim, seen: bool = True) -> str:
+    """Return what `verdict` displays, as HTML: the claim in quotation marks, below it the badge and what is true."""
+    badge, text = judgement(claim, seen)
+    color = COLORS[claim.verdict] if seen else "#555555"
+    table = Path(os.path.relpath(CLAIMS_FILE.with_suffix(".md"))).as_posix()
+    label = f'<a href="{table}" title="all verdicts">{claim.id}</a>'
+    return (
+        f'<div class="verdict" style="border-left: 5px solid {color}; padding: 2px 0 2px 14px; margin: 6px 0; '
+        f'max-width: 56em; line-height: 1.5"><div>{claim.says}, {label}: “{html.escape(claim.claim)}.”</div>'
+        f'<div><strong style="background-color: {color}; color: white; padding: 1px 9px; border-radius: 9px">'
+        f"{badge}</strong> {html.escape(text)}</div></div>"
+    )
 
 
 def _truth(claim_id: str, number: int, value: Any) -> bool:

@@ -12,6 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from course_utils.results import mean_interval
+
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
 
 CSS_PIXELS_PER_INCH = (
@@ -64,39 +66,28 @@ def plot_band(ax: Axes, x, runs, *, color, **line) -> None:
     ax.fill_between(x, mean - half_width, mean + half_width, color=color, alpha=0.2, linewidth=0)
 
 
-def mean_interval(runs) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and half-width of its 95 % t-interval over the first axis (seeds) of `runs` (seeds, ...).
-
-    Raises ValueError for fewer than two seeds, which have no spread to speak of.
-    """
-    from scipy.special import stdtrit  # here, because it takes longer to import than all the rest
-
-    runs = np.asarray(runs, dtype=float)
-    n = len(runs)
-    if n < 2:
-        raise ValueError(f"an interval needs at least 2 seeds, got {n}")
-    return runs.mean(0), stdtrit(n - 1, 0.975) * runs.std(0, ddof=1) / math.sqrt(n)
-
-
-def show(fig: Figure, *, alt: str) -> None:
-    """Put `fig` out as one PNG whose alternative text is `alt`, and close it.
-
-    The text travels as the picture's metadata (nbconvert makes it the alt attribute) and as its plain-text twin,
-    which is what a strict comparison of outputs sees. Raises ValueError for an empty `alt`.
-    """
+def show(fig: Figure, alt: str) -> None:
+    """Put `fig` out as one PNG whose alternative text is `alt`, and close it."""
     from IPython.display import display
 
+    data, metadata = bundle(fig, alt)
+    display(data, metadata=metadata, raw=True)
+
+
+def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
+    """Return what Jupyter displays of `fig` and its metadata, and close it.
+
+    `alt` travels as the picture's metadata (nbconvert makes it the alt attribute) and as its plain-text twin,
+    which is what a strict comparison of outputs sees. Raises ValueError for an empty `alt`.
+    """
     if not alt.strip():
         raise ValueError("alt must say in words what the figure shows, got an empty text")
     png = io.BytesIO()
     fig.savefig(png, format="png")
     plt.close(fig)
     width = round(fig.get_figwidth() * CSS_PIXELS_PER_INCH)
-    display(
-        {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt},
-        metadata={"image/png": {"alt": alt, "width": width}},
-        raw=True,
-    )
+    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
+    return data, {"image/png": {"alt": alt, "width": width}}
 
 
 def mark_guess(ax: Axes, guess: float | None, *, low: float, high: float, axis: str = "y") -> str:

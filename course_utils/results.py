@@ -1,14 +1,17 @@
-"""Recorded rows: read, selected, summarised with confidence intervals."""
+"""The one way from a recorded CSV to an array: rows read, selected, laid out by seed, with an interval."""
 
 import io
 import itertools
+import math
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
-from scipy.special import stdtrit
 
+RESULTS = Path(__file__).resolve().parents[1] / "notebooks" / "results"
 EXACT_FLOATS = {"float_precision": "round_trip"} if pd.__version__ < "3.1" else {}  # the default since 3.1
 
 
@@ -38,61 +41,95 @@ def parse(path: Path) -> Recording:
     return Recording(provenance, text, sum(map(len, header)) + len(text))
 
 
+def read_results(name: str | Path, **choice) -> pd.DataFrame:
+    """Return the recorded rows of an experiment (its name, or a file's Path), its header in `.attrs["provenance"]`.
+
+    `choice` selects: `lr=1 / 16` or `lr=[1 / 16, 1 / 4]`. Raises ValueError where that leaves no row, and
+    FileNotFoundError where nothing of that name was recorded.
+    """
+    path = name if isinstance(name, Path) else RESULTS / f"{name}.csv"
+    if not path.exists():
+        there = ", ".join(sorted(file.stem for file in RESULTS.glob("*.csv")))
+        raise FileNotFoundError(
+            f"no {name} in the course's notebooks/results; there are {there or 'no recordings'}"
+        )
+    recording = parse(path)
+    options = {"keep_default_na": False, "na_values": ["", "nan"], **EXACT_FLOATS}
+    rows = pd.read_csv(io.BytesIO(recording.text), **options).drop(columns="rows_left")
+    for column, wanted in choice.items():
+        if column not in rows:
+            raise ValueError(f"{path.stem} has no column {column}; it has {', '.join(rows)}")
+        chosen = rows[rows[column].isin(wanted if isinstance(wanted, list | tuple) else [wanted])]
+        if chosen.empty:
+            raise ValueError(f"no row has {column} = {wanted}; there are {sorted(set(rows[column]))}")
+        rows = chosen
+    rows.attrs["provenance"] = recording.provenance
+    return rows
+
+
+def by_seed(rows: pd.DataFrame, value: str, *columns: str, seed: str = "seed") -> pd.DataFrame:
+    """Return `value` as a table: a line for each seed, a column for each level (several `columns`: each combination).
+
+    What is missing, and what stands in a row whose status is not "ok", is NaN, so that nothing is left out unseen.
+    `table[16] - table[1024]` is paired. Raises ValueError where a seed has two values at one level.
+    """
+    keys = [*columns, seed]
+    twice = rows[rows.duplicated(keys)]
+    if len(twice):
+        where = ", ".join(f"{key} = {twice[key].iloc[0]}" for key in keys)
+        raise ValueError(f"two rows have {where}; select, or name the column that tells them apart")
+    rows = rows.assign(**{value: rows[value].where(rows["status"] == "ok")})
+    levels = columns[0] if len(columns) == 1 else list(columns)
+    return rows.pivot(index=seed, columns=levels, values=value).sort_index(axis=1)
+
+
+def at_step(rows: pd.DataFrame, value: str, steps: float | Mapping, *columns: str) -> pd.DataFrame:
+    """Return `value` after `steps` updates (one number, or batch size → number), laid out as by `by_seed`.
+
+    Between two measured updates it is interpolated along the logarithm of their number. Raises ValueError where a
+    run that did not diverge was not measured for that long, or not yet.
+    """
+    rows = rows[rows["step"] > 0].sort_values("step")
+    values = rows[value].where(rows["status"] == "ok").to_numpy(float)
+    reached = []
+    for key, places in rows.groupby([*columns, "seed"]).indices.items():
+        run, y = rows["step"].to_numpy()[places], values[places]
+        wanted = steps[rows["batch_size"].iloc[places[0]]] if isinstance(steps, Mapping) else steps
+        if (np.diff(run) == 0).any():
+            raise ValueError(
+                f"{(*columns, 'seed')} = {key} has two rows at one step; select, or name a column"
+            )
+        if wanted < run[0] or (wanted > run[-1] and not np.isnan(y[-1])):
+            raise ValueError(f"{wanted} updates lie outside of what was measured, {run[0]} to {run[-1]}")
+        reached.append((*key, np.interp(math.log(wanted), np.log(run), y), "ok"))
+    return by_seed(pd.DataFrame(reached, columns=[*columns, "seed", value, "status"]), value, *columns)
+
+
 class Interval(NamedTuple):
-    """A mean, the half-width of its 95 % t-interval (NaN below n = 2), and how many values are left out."""
+    """A mean, the half-width of its 95 % t-interval, and the number of seeds; `f"{it:.1f}"` is "2.0 ± 0.3"."""
 
     mean: float
     half_width: float
     n: int
-    left_out: int
+
+    def __format__(self, form: str) -> str:
+        return f"{self.mean:{form}} ± {self.half_width:{form}}"
 
 
-def read_results(path: Path | str) -> pd.DataFrame:
-    """Return a recording's rows, one line each, with its header as a dict in `.attrs["provenance"]`."""
-    recording = parse(Path(path))
-    options = {"keep_default_na": False, "na_values": ["", "nan"], **EXACT_FLOATS}
-    frame = pd.read_csv(io.BytesIO(recording.text), **options).drop(columns="rows_left")
-    frame.attrs["provenance"] = recording.provenance
-    return frame
+def interval(values) -> Interval:
+    """Return the Interval of `values` (seeds,); a NaN among them makes it NaN, so drop it where that is right."""
+    return Interval(*map(float, mean_interval(values)), len(values))
 
 
-def summarize(frame: pd.DataFrame, *, by: list[str], value: str, over: str = "seed") -> pd.DataFrame:
-    """Return the fields of Interval for the column `value`, one line for each group of `by`.
+def mean_interval(runs) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and half-width of its 95 % t-interval over the first axis (seeds) of `runs` (seeds, ...).
 
-    Rows whose status is not "ok" are left out and counted; where they lack a value of `by`, on a line of
-    their own with n = 0. Raises ValueError where a group has a seed twice.
+    Raises ValueError for fewer than two seeds, which have no spread to speak of.
     """
-    lines = []
-    for key, group in frame.groupby(by, dropna=False):
-        interval = _interval(_values(group, value, over), total=len(group))
-        lines.append(dict(zip(by, key, strict=True)) | interval._asdict())
-    return pd.DataFrame(lines)
+    from scipy.special import stdtrit  # here, because it takes longer to import than all the rest
 
-
-def paired_difference(
-    frame: pd.DataFrame, column: str, first, second, *, value: str, over: str = "seed"
-) -> Interval:
-    """Return the Interval of `value` where `column` is `first` minus where it is `second`, over shared seeds.
-
-    What two runs with one seed have in common cancels out, so it is narrower than the two means suggest.
-    """
-    sides = frame[frame[column].isin([first, second])]
-    ours, theirs = (_values(sides[sides[column] == side], value, over) for side in (first, second))
-    shared = ours.index.intersection(theirs.index)
-    if shared.empty:
-        raise ValueError(f"no {over} has a {value} for both {column}={first} and {column}={second}")
-    return _interval(ours[shared] - theirs[shared], total=sides[over].nunique())
-
-
-def _values(rows: pd.DataFrame, value: str, over: str) -> pd.Series:
-    values = rows[rows["status"] == "ok"].set_index(over)[value].astype(float)
-    if not values.index.is_unique:
-        twice = values.index[values.index.duplicated()][0]
-        raise ValueError(f"{over}={twice} occurs twice; select or group by what tells its rows apart")
-    return values
-
-
-def _interval(values: pd.Series, *, total: int) -> Interval:
-    n = len(values)
-    half_width = stdtrit(n - 1, 0.975) * values.sem(skipna=False)
-    return Interval(float(values.mean(skipna=False)), float(half_width), n, total - n)
+    runs = np.asarray(runs, dtype=float)
+    n = len(runs)
+    if n < 2:
+        raise ValueError(f"an interval needs at least 2 seeds, got {n}")
+    return runs.mean(0), stdtrit(n - 1, 0.975) * runs.std(0, ddof=1) / math.sqrt(n)

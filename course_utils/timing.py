@@ -1,9 +1,11 @@
 """How long an update takes: a clock that waits for the device, a curve over batch sizes, a floor and a slope."""
 
 import contextlib
+import functools
 import math
 import platform
 import re
+import subprocess
 import time
 import timeit
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,18 +19,22 @@ import torch.nn.functional as F
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
-CLOCK = "time.perf_counter, read when the device has finished"
+from course_utils.training import check_whole, sgd_step
+
+Clock, Work = Callable[[], float], Callable[[], object]
 
 
 def device_name(device: torch.device | str) -> str:
-    """Return the name that the maker gave `device`, such as "AMD EPYC" or "NVIDIA H200"."""
+    """Return the name that the maker gave `device`, such as "AMD EPYC", "Apple M2" or "NVIDIA H200"."""
     device = torch.device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
+    if platform.system() == "Darwin":  # where Python knows no more than "arm"
+        command = ["sysctl", "-n", "machdep.cpu.brand_string"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(": ")[2]
+        if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
+            return found[1]
     return platform.processor() or platform.machine()
 
 
@@ -44,19 +50,21 @@ def pinned_threads(num_threads: int) -> Iterator[None]:
 
 
 def synchronised_clock(
-    device: torch.device | str,
-    *,
-    clock: Callable[[], float] = time.perf_counter,
-    synchronise: Callable[[], None] | None = None,
-) -> Callable[[], float]:
-    """Return a clock in seconds that waits, before it is read, until `device` has done all it was told to do."""
-    wait = synchronise or getattr(torch, torch.device(device).type).synchronize
+    device: torch.device | str, *, clock: Clock = time.perf_counter, synchronise: Work | None = None
+) -> Clock:
+    """Return a clock in seconds that waits, before it is read, until `device` has done all it was told to do.
 
-    def read() -> float:
+    A processor does each thing at once, so that its clock need not wait.
+    """
+    device = torch.device(device)
+    waits = {"cuda": functools.partial(torch.cuda.synchronize, device), "mps": torch.mps.synchronize}
+    wait = synchronise or waits.get(device.type)
+
+    def read():
         wait()
         return clock()
 
-    return read
+    return read if wait else clock
 
 
 class Spread(NamedTuple):
@@ -68,20 +76,15 @@ class Spread(NamedTuple):
 
 
 def measure(
-    work: Callable[[], object],
-    *,
-    clock: Callable[[], float],
-    warm_up: int = 3,
-    repeats: int = 9,
-    at_least: float = 0.005,
+    work: Work, *, clock: Clock, warm_up: int = 3, repeats: int = 9, at_least: float = 0.005
 ) -> Spread:
     """Return the milliseconds that one call of `work` takes, as the Spread of `repeats` readings of `clock`.
 
     The first `warm_up` calls do not count. A reading spans as many calls as fill about `at_least` seconds, so
     that work handed to a device can queue up as it does in training. Raises ValueError for a count below 1.
     """
-    if warm_up < 1 or repeats < 1:
-        raise ValueError(f"warm_up and repeats must be at least 1, got {warm_up} and {repeats}")
+    check_whole("warm_up", warm_up)
+    check_whole("repeats", repeats)
     timer = timeit.Timer(work, timer=clock)
     timer.timeit(warm_up - 1)
     calls = math.ceil(at_least / max(timer.timeit(1), 1e-6)) or 1
@@ -89,25 +92,23 @@ def measure(
     return Spread(*np.quantile(readings, [0.5, 0.25, 0.75]).tolist())
 
 
-def make_update(model: nn.Module, images: Tensor, labels: Tensor, *, lr: float = 0.01) -> Callable[[], None]:
+def make_update(model: nn.Module, images: Tensor, labels: Tensor, *, lr: float = 0.01) -> Work:
     """Return a function that makes one update of `model` on one batch: forward, loss, backward, step.
 
     `images` (batch_size, ...) and `labels` (batch_size,) int64 must lie on the device of `model`.
     """
     weights = list(model.parameters())
 
-    def update() -> None:
+    def update():
         loss = F.cross_entropy(model(images), labels)
         model.zero_grad()
         loss.backward()
-        with torch.no_grad():
-            for w in weights:
-                w -= lr * w.grad
+        sgd_step(weights, lr)
 
     return update
 
 
-def as_cuda_graph(update: Callable[[], None], model: nn.Module, *, warm_up: int = 3) -> Callable[[], None]:
+def as_cuda_graph(update: Work, model: nn.Module, *, warm_up: int = 3) -> Work:
     """Return a function that replays `update` as one CUDA graph: the same kernels in one launch, without Python.
 
     It works on the batch and the weights that `update` worked on, where they lie (PyTorch documentation, "CUDA
@@ -130,8 +131,7 @@ class Timing(NamedTuple):
     """What a batch of `batch_size` examples costs, in milliseconds; NaN where `status` is not "ok".
 
     `load_ms` picks the batch out of the data set, `copy_ms` brings it to the device, `update_ms` is one update on
-    it (medians); `low_ms` and `high_ms` are the quartiles of the update. `peak_mib` is the most memory, in MiB,
-    that was in use on a GPU, NaN on a CPU.
+    it (medians), with the quartiles `low_ms` and `high_ms`; `peak_mib` (MiB) is the most memory in use on a GPU.
     """
 
     batch_size: int
@@ -146,13 +146,12 @@ class Timing(NamedTuple):
 
 @dataclass(frozen=True)
 class Curve:
-    """The timings of one model over batch sizes, and what they were taken with and on."""
+    """The `timings` of one model over batch sizes, and the device, threads and version of torch behind them."""
 
     timings: tuple[Timing, ...]
     device: str
     num_threads: int
     torch: str
-    clock: str
 
     def __getitem__(self, column: str) -> np.ndarray:
         """Return a field of the timings that fitted in memory, such as "update_ms", as an array (sizes,)."""
@@ -168,7 +167,7 @@ def time_updates(
     graph: bool = False,
     repeats: int = 9,
     num_threads: int = 1,
-    clock: Callable[[], float] | None = None,
+    clock: Clock | None = None,
 ) -> Curve:
     """Return the Curve of milliseconds per update of `model`, on the device where it lies.
 
@@ -177,46 +176,35 @@ def time_updates(
     not fit in memory becomes a Timing that says so. Raises ValueError for a batch size that is not in 1 … n.
     """
     device = next(model.parameters()).device
-    clock = clock or synchronised_clock(device)
-    batch_sizes = list(batch_sizes)
-    if wrong := [size for size in batch_sizes if not 1 <= size <= len(images)]:
-        raise ValueError(
-            f"batch_sizes must lie between 1 and {len(images)} (the number of examples), got {wrong}"
-        )
+    read = functools.partial(measure, clock=clock or synchronised_clock(device), repeats=repeats)
+    sizes = [
+        check_whole("batch_size", size, 1, len(images), "the number of examples") for size in batch_sizes
+    ]
     with pinned_threads(num_threads):
-        timings = tuple(
-            _time_batch(model, images, labels, size, graph, repeats, clock) for size in batch_sizes
-        )
-        return Curve(timings, device_name(device), torch.get_num_threads(), torch.__version__, CLOCK)
+        timings = tuple(_time_batch(model, images, labels, size, graph, read) for size in sizes)
+    return Curve(timings, device_name(device), num_threads, torch.__version__)
 
 
-def _time_batch(model, images, labels, batch_size, graph, repeats, clock) -> Timing:
+def _time_batch(model, images, labels, batch_size, graph, read) -> Timing:
     device = next(model.parameters()).device
-    on_gpu = device.type == "cuda"
-    if on_gpu:
+    if device.type == "cuda":
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device)
     rows = torch.randperm(len(images))[:batch_size]
-
-    def load():
-        return images[rows], labels[rows]
-
     try:
-        batch = load()
-        load_ms = measure(load, clock=clock, repeats=repeats).median
-        copy_ms = measure(lambda: [part.to(device) for part in batch], clock=clock, repeats=repeats).median
+        batch = images[rows], labels[rows]
+        load_ms = read(lambda: (images[rows], labels[rows])).median
+        copy_ms = read(lambda: [part.to(device) for part in batch]).median
         update = make_update(model, *(part.to(device) for part in batch))
-        if graph:
-            update = as_cuda_graph(update, model)
-        update_ms = measure(update, clock=clock, repeats=repeats)
+        update_ms = read(as_cuda_graph(update, model) if graph else update)
     except (RuntimeError, MemoryError) as error:  # PyTorch has no error of its own for a CPU's memory
         if not re.search("out of memory|allocate memory|not enough memory", str(error)):
             raise
         return Timing(batch_size, status="does not fit in memory")
     finally:
         model.zero_grad()  # gives the gradients' memory back before the next size
-    peak_mib = torch.cuda.max_memory_allocated(device) / 2**20 if on_gpu else math.nan
-    return Timing(batch_size, load_ms, copy_ms, *update_ms, peak_mib)
+    peak = torch.cuda.max_memory_allocated(device) / 2**20 if device.type == "cuda" else math.nan
+    return Timing(batch_size, load_ms, copy_ms, *update_ms, peak)
 
 
 class Peaks(NamedTuple):
@@ -227,11 +215,7 @@ class Peaks(NamedTuple):
 
 
 def measure_peaks(
-    device: torch.device | str,
-    *,
-    size: int,
-    dtype: torch.dtype = torch.float32,
-    clock: Callable[[], float] | None = None,
+    device: torch.device | str, *, size: int, dtype: torch.dtype = torch.float32, clock: Clock | None = None
 ) -> Peaks:
     """Return the Peaks of `device`: a product of two (size, size) matrices of `dtype`, and a copy of 256 MiB.
 

@@ -2,8 +2,9 @@
 
 import math
 import operator
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import islice
 
 import torch
 import torch.nn.functional as F
@@ -11,6 +12,8 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from course_utils.data import Split
+
+EXAMPLES = "the number of training examples"
 
 
 def minibatches(
@@ -24,23 +27,38 @@ def minibatches(
 
     Raises ValueError for a batch size that is no whole number between 1 and n.
     """
-    batch_size = check_batch_size(batch_size, n)  # before the generator moves
+    batch_size = check_whole("batch_size", batch_size, 1, n, EXAMPLES)  # before the generator moves
     batches = torch.randperm(n, generator=generator).to(device).split(batch_size)
     return batches[:-1] if drop_last and len(batches[-1]) < batch_size else batches
 
 
-def check_batch_size(batch_size: int, n: int) -> int:
-    """Return `batch_size` as an int; raise ValueError unless it is a whole number between 1 and n examples."""
-    if _is_whole(batch_size) and 1 <= batch_size <= n:
-        return operator.index(batch_size)
-    raise ValueError(
-        f"batch_size must be a whole number between 1 and {n} (the number of training examples), "
-        f"got {batch_size!r}"
-    )
+def check_whole(name: str, value: int, low: int = 1, high: float = math.inf, of: str = "") -> int:
+    """Return `value` as an int; raise ValueError unless it is a whole number from `low` to `high`, what `of` is."""
+    whole = hasattr(value, "__index__") and not (isinstance(value, Tensor) and value.is_floating_point())
+    if whole and low <= value <= high:
+        return operator.index(value)
+    bound = f"of at least {low}" if high == math.inf else f"between {low} and {high} ({of})"
+    raise ValueError(f"{name} must be a whole number {bound}, got {value!r}")
 
 
-def _is_whole(value) -> bool:
-    return hasattr(value, "__index__") and not (isinstance(value, torch.Tensor) and value.is_floating_point())
+@torch.no_grad()
+def sgd_step(
+    weights: Iterable[Tensor], lr: float, velocity: Sequence[Tensor] | None = None, momentum: float = 0.0
+) -> None:
+    """Take one step of SGD from the gradients in `w.grad`: v ← β·v + g and w ← w − η·v, in place.
+
+    `velocity` holds a tensor of the shape of each of the `weights`, zeros before the first step, and keeps v for
+    the next one; without it the step is w ← w − η·g. This is the heavy ball (Polyak 1964) as PyTorch writes it.
+
+    Raises ValueError for a momentum β other than 0 without a velocity.
+    """
+    if momentum and velocity is None:
+        raise ValueError(
+            f"momentum={momentum!r} needs a velocity: start with [torch.zeros_like(w) for w in weights]"
+        )
+    for i, w in enumerate(weights):
+        step = w.grad if velocity is None else velocity[i].mul_(momentum).add_(w.grad)
+        w -= lr * step
 
 
 @dataclass(frozen=True)
@@ -48,8 +66,8 @@ class History:
     """What a training run reached, measured in full on each set at the listed updates.
 
     Losses are mean cross-entropies in nats, accuracies fractions. The lists have equal lengths; those of the
-    validation and test sets are empty where none was given. `diverged_at` is the update after which the loss was found to
-    be no finite number (training stops there), or None.
+    validation and test sets are empty where none was given. `diverged_at` is the update after which the loss was
+    found to be no finite number (training stops there), or None.
     """
 
     steps: list[int] = field(default_factory=list)
@@ -67,16 +85,15 @@ class History:
 
         A run that diverged ends with a dict of `step` and the status "diverged", in place of what is no number.
         """
-        metrics = [f"{name}_{kind}" for name in ("train", "valid", "test") for kind in ("loss", "accuracy")]
-        measured = {name: getattr(self, name) for name in metrics if getattr(self, name)}
-        rows = [{"step": step} for step in self.steps]
-        for name, values in measured.items():
-            for row, value in zip(rows, values, strict=True):
-                row[name] = float(f"{value:.5g}")
-        if self.diverged_at is not None:
-            rows = [row for row in rows if row["step"] < self.diverged_at]
-            rows.append({"step": self.diverged_at, "status": "diverged"})
-        return rows
+        metrics = [
+            name for name in vars(self) if name.endswith(("_loss", "_accuracy")) and getattr(self, name)
+        ]
+        rows = [
+            {"step": step} | {name: float(f"{getattr(self, name)[i]:.5g}") for name in metrics}
+            for i, step in enumerate(self.steps)
+            if step != self.diverged_at
+        ]
+        return rows if self.diverged_at is None else [*rows, {"step": self.diverged_at, "status": "diverged"}]
 
 
 def log_spaced(last_step: int) -> list[int]:
@@ -84,10 +101,8 @@ def log_spaced(last_step: int) -> list[int]:
 
     Raises ValueError for a last step below 1.
     """
-    if last_step < 1:
-        raise ValueError(f"last_step must be at least 1, got {last_step!r}")
-    octaves = 2 * math.log2(last_step)
-    return sorted({round(2 ** (half / 2)) for half in range(math.floor(octaves) + 1)} | {last_step})
+    halves = range(math.floor(2 * math.log2(check_whole("last_step", last_step))) + 1)
+    return sorted({round(2 ** (half / 2)) for half in halves} | {last_step})
 
 
 def train(
@@ -103,90 +118,101 @@ def train(
     test: Split | None = None,
     generator: torch.Generator,
     eval_steps: Iterable[int] | None = None,
+    drop_last: bool = False,
 ) -> History:
-    """Train `model` in place by mini-batch SGD with heavy-ball momentum, and return its `History`.
+    """Train `model` in place by mini-batch SGD with heavy-ball momentum (`sgd_step`), and return its `History`.
 
-    The update is that of lesson 1; with momentum, v ← β·v + g and w ← w − η·v (Polyak 1964, in PyTorch's form).
     Give either `num_epochs` or `num_steps` (updates). Metrics are full evaluations, not running means over the
     epoch: before the first update, after each epoch and after the last update, or after the updates listed in
-    `eval_steps` (an empty list: never). Model and data must lie on one device.
+    `eval_steps` (an empty list: never). `drop_last` leaves out an epoch's last batch where it is short.
 
-    Raises ValueError for a budget, batch size, learning rate or momentum out of range, naming the range.
-    A run whose loss overflows ends early, with `History.diverged_at` set.
+    Raises ValueError for a budget, batch size, learning rate or momentum out of range, naming the range, for data
+    on another device than the model, and for batch norm with a batch of one example. A run whose loss overflows
+    ends early, with `History.diverged_at` set.
     """
     n = len(train_set)
-    batch_size = check_batch_size(batch_size, n)
-    _check_settings(lr, momentum, num_epochs, num_steps)
-    weights = [w for w in model.parameters() if w.requires_grad]
+    batch_size = check_whole("batch_size", batch_size, 1, n, EXAMPLES)
+    _check_rates(lr, momentum)
+    _check_model(model, train_set, batch_size, drop_last)
+    steps_per_epoch = n // batch_size if drop_last else math.ceil(n / batch_size)
+    last_step = _last_step(num_epochs, num_steps, steps_per_epoch)
+    eval_steps = _evaluations(eval_steps, last_step, steps_per_epoch)
     images, labels = train_set.images, train_set.labels
-    if weights[0].device != images.device:
-        raise ValueError(
-            f"model on {weights[0].device} but data on {images.device}: move one with .to(device)"
-        )
-    steps_per_epoch = math.ceil(n / batch_size)
-    last_step = num_steps if num_epochs is None else num_epochs * steps_per_epoch
-    if eval_steps is None:
-        eval_steps = [*range(0, last_step, steps_per_epoch), last_step]
-    eval_steps = {operator.index(step) for step in eval_steps}
-    if not eval_steps <= set(range(last_step + 1)):
-        raise ValueError(
-            f"eval_steps must lie between 0 and {last_step} (the last update), got {max(eval_steps)}"
-        )
-    history = History()
+    batches = _endless(n, batch_size, generator=generator, drop_last=drop_last, device=images.device)
+    weights = [w for w in model.parameters() if w.requires_grad]
     velocity = [torch.zeros_like(w) for w in weights] if momentum else None
-    step, diverged_at = 0, None
-
-    def measure():
-        history.steps.append(step)
-        whole, part = divmod(step, steps_per_epoch)
-        history.epochs.append(whole + part * batch_size / n)
-        for name, split in (("train", train_set), ("valid", valid), ("test", test)):
-            if split is not None:
-                loss, accuracy = evaluate(model, split)
-                getattr(history, f"{name}_loss").append(loss)
-                getattr(history, f"{name}_accuracy").append(accuracy)
-        return math.isfinite(history.train_loss[-1])
-
+    history, splits = History(), {"train": train_set, "valid": valid, "test": test}
     model.train()
     if 0 in eval_steps:
-        measure()
-    with tqdm(total=last_step, unit=" updates", delay=2, leave=False) as progress:
-        while step < last_step and diverged_at is None:
-            for batch in minibatches(n, batch_size, generator=generator, device=images.device):
-                loss = F.cross_entropy(model(images[batch]), labels[batch])
-                model.zero_grad()
-                loss.backward()
-                with torch.no_grad():
-                    if velocity is None:
-                        for w in weights:
-                            w -= lr * w.grad
-                    else:
-                        for w, v in zip(weights, velocity, strict=True):
-                            v.mul_(momentum).add_(w.grad)
-                            w -= lr * v
-                step += 1
-                progress.update()
-                if step in eval_steps and not measure():
-                    diverged_at = step
-                if step == last_step or diverged_at is not None:
-                    break
-            if diverged_at is None and not torch.isfinite(loss):
-                diverged_at = step
-    return History(**{**vars(history), "diverged_at": diverged_at})
+        _measure(history, 0, 0.0, model, splits)
+    progress = tqdm(islice(batches, last_step), total=last_step, unit=" updates", delay=2, leave=False)
+    for step, batch in enumerate(progress, start=1):
+        loss = F.cross_entropy(model(images[batch]), labels[batch])
+        model.zero_grad()
+        loss.backward()
+        sgd_step(weights, lr, velocity, momentum)
+        epochs, part = divmod(step, steps_per_epoch)
+        loss = loss.detach()
+        if step in eval_steps:
+            loss = _measure(history, step, epochs + part * batch_size / n, model, splits)
+        if (step in eval_steps or part == 0 or step == last_step) and not math.isfinite(loss):
+            return replace(history, diverged_at=step)
+    return history
 
 
-def _check_settings(lr, momentum, num_epochs, num_steps):
-    if (num_epochs is None) == (num_steps is None):
-        raise ValueError(
-            f"give exactly one of num_epochs and num_steps, got num_epochs={num_epochs}, num_steps={num_steps}"
-        )
-    for name, value in (("num_epochs", num_epochs), ("num_steps", num_steps)):
-        if value is not None and not (_is_whole(value) and value >= 1):
-            raise ValueError(f"{name} must be a whole number of at least 1, got {value!r}")
+def _endless(n: int, batch_size: int, **options) -> Iterator[Tensor]:
+    while True:
+        yield from minibatches(n, batch_size, **options)
+
+
+def _measure(history: History, step: int, epochs: float, model: nn.Module, splits: dict) -> float:
+    """Note in `history` what `model` reaches in full on each of `splits`, and return its training loss."""
+    history.steps.append(step)
+    history.epochs.append(epochs)
+    for name, split in splits.items():
+        if split is not None:
+            loss, accuracy = evaluate(model, split)
+            getattr(history, f"{name}_loss").append(loss)
+            getattr(history, f"{name}_accuracy").append(accuracy)
+    return history.train_loss[-1]
+
+
+def _check_rates(lr: float, momentum: float) -> None:
     if not 0 < lr < math.inf:
         raise ValueError(f"lr must be a positive finite number, got {lr!r}")
     if not 0 <= momentum < 1:
         raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
+
+
+def _last_step(num_epochs: int | None, num_steps: int | None, steps_per_epoch: int) -> int:
+    if (num_epochs is None) == (num_steps is None):
+        raise ValueError(f"give exactly one of num_epochs and num_steps, got {num_epochs} and {num_steps}")
+    if num_epochs is None:
+        return check_whole("num_steps", num_steps)
+    return check_whole("num_epochs", num_epochs) * steps_per_epoch
+
+
+def _evaluations(eval_steps: Iterable[int] | None, last_step: int, steps_per_epoch: int) -> set[int]:
+    if eval_steps is None:
+        return {*range(0, last_step, steps_per_epoch), last_step}
+    eval_steps = {operator.index(step) for step in eval_steps}
+    for step in eval_steps:
+        if not 0 <= step <= last_step:
+            raise ValueError(f"eval_steps must lie between 0 and {last_step} (the last update), got {step}")
+    return eval_steps
+
+
+def _check_model(model: nn.Module, split: Split, batch_size: int, drop_last: bool) -> None:
+    here, there = next(model.parameters()).device, split.images.device
+    if here != there:
+        raise ValueError(f"model on {here} but data on {there}: move one with .to(device)")
+    rest = 0 if drop_last else len(split) % batch_size
+    if 1 in (batch_size, rest) and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
+        way_out = "another batch_size" if batch_size == 1 else "drop_last=True or another batch_size"
+        raise ValueError(
+            f"batch norm needs two examples or more, but batch_size={batch_size} makes a batch of one out of "
+            f"{len(split)} examples: use {way_out}"
+        )
 
 
 @torch.no_grad()

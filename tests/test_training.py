@@ -1,4 +1,7 @@
 import math
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -7,7 +10,7 @@ import torch.nn.functional as F
 
 from course_utils.data import Split
 from course_utils.models import mlp
-from course_utils.training import History, evaluate, log_spaced, minibatches, train
+from course_utils.training import History, evaluate, log_spaced, minibatches, sgd_step, train
 
 
 def generator(seed=0):
@@ -145,7 +148,7 @@ def test_evaluate_switches_dropout_off_and_leaves_the_mode_as_it_was():
         ({"num_epochs": math.inf}, "num_epochs must be a whole number of at least 1, got inf"),
         ({"num_epochs": 2.0}, "num_epochs must be a whole number of at least 1, got 2.0"),
         ({"eval_steps": [6]}, r"eval_steps must lie between 0 and 5 \(the last update\), got 6"),
-        ({"eval_steps": [-1, 2]}, "eval_steps must lie between 0 and 5"),
+        ({"eval_steps": [-1, 2]}, r"eval_steps must lie between 0 and 5 .*got -1"),
         ({"lr": -0.1}, "lr must be a positive finite number, got -0.1"),
         ({"lr": math.nan}, "lr must be a positive finite number, got nan"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
@@ -161,6 +164,15 @@ def test_a_model_on_another_device_than_its_data_is_named():
     model = mlp((4, 3), seed=0).to("meta")
     with pytest.raises(ValueError, match="model on meta but data on cpu"):
         train(model, blobs(20), batch_size=4, lr=0.1, num_steps=1, generator=generator())
+
+
+@pytest.mark.parametrize(("batch_size", "way_out"), [(6, "drop_last=True or another"), (1, "use another")])
+def test_batch_norm_with_a_batch_of_one_is_refused_with_the_way_out(batch_size, way_out):
+    model, settings = mlp((4, 3, 3), seed=0, batch_norm=True), dict(lr=0.1, num_epochs=1)
+    with pytest.raises(ValueError, match=rf"batch_size={batch_size} makes a batch of one .*{way_out}"):
+        train(model, blobs(13), batch_size=batch_size, generator=generator(), **settings)
+    history = train(model, blobs(13), batch_size=6, drop_last=True, generator=generator(), **settings)
+    assert history.steps == [0, 2]
 
 
 def test_a_refused_batch_size_leaves_the_generator_where_it_was():
@@ -208,3 +220,41 @@ def test_log_spaced_steps_double_with_every_second_one_and_end_where_asked():
     assert log_spaced(1) == [1]
     with pytest.raises(ValueError, match="at least 1, got 0"):
         log_spaced(0)
+
+
+@pytest.mark.parametrize(("momentum", "velocity"), [(0.0, False), (0.0, True), (0.9, True)])
+def test_a_step_is_that_of_torch_optim_sgd_and_the_velocity_is_its_buffer(momentum, velocity):
+    ours, theirs = (torch.ones(3, dtype=torch.float64, requires_grad=True) for _ in range(2))
+    v = [torch.zeros_like(ours)] if velocity else None
+    optimizer = torch.optim.SGD([theirs], lr=0.1, momentum=momentum)
+    for gradient in torch.randn(5, 3, generator=generator(), dtype=torch.float64):
+        ours.grad, theirs.grad = gradient.clone(), gradient.clone()
+        sgd_step([ours], 0.1, v, momentum)
+        optimizer.step()
+    torch.testing.assert_close(ours, theirs, rtol=1e-14, atol=0)
+    assert not momentum or torch.equal(v[0], optimizer.state[theirs]["momentum_buffer"])
+
+
+def test_momentum_without_a_velocity_is_refused_as_it_would_be_lost():
+    with pytest.raises(ValueError, match=r"momentum=0\.9 needs a velocity"):
+        sgd_step([], 0.1, momentum=0.9)
+
+
+@pytest.mark.parametrize(("value", "printed"), [(None, "1"), ("3", "3")])
+def test_torch_runs_on_one_thread_unless_course_threads_says_otherwise(value, printed):
+    assert threads_with(value).stdout.split() == [printed]
+
+
+@pytest.mark.parametrize("value", ["0", "many"])
+def test_a_number_of_threads_that_is_none_is_named_with_its_bound(value):
+    assert f"COURSE_THREADS must be a whole number of at least 1 (threads for PyTorch), got {value!r}" in (
+        threads_with(value).stderr
+    )
+
+
+def threads_with(value):
+    """Return what a new Python, with `value` in COURSE_THREADS, says of torch's threads once the course is there."""
+    environment = {name: text for name, text in os.environ.items() if name != "COURSE_THREADS"}
+    environment |= {"OMP_NUM_THREADS": "2"} if value is None else {"COURSE_THREADS": value}
+    code = "import torch, course_utils; print(torch.get_num_threads())"
+    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)

@@ -113,7 +113,7 @@ def test_past_the_first_valley_the_last_move_wins_over_a_gradient_that_points_ba
 
 @pytest.mark.parametrize(
     ("figure", "settings"),
-    [(draw_momentum, CALM), (lambda: draw.ball(double_well(), xlim=(-2, 2), ylim=(-1, 2)), ROLL)],
+    [(draw.momentum, CALM), (lambda: draw.ball(double_well(), xlim=(-2, 2), ylim=(-1, 2)), ROLL)],
 )
 def test_every_text_has_nine_points_or_more_and_the_layout_holds_under_sliders(figure, settings):
     fig, update = figure()
