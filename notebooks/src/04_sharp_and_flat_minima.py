@@ -45,13 +45,18 @@ import torch
 
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
-from course_utils.curvature import flat_weights, keskar_sharpness, loss_along, top_eigenvalue
+from course_utils.curvature import (
+    flat_weights,
+    keskar_sharpness,
+    loss_along,
+    rescale_layers,
+    top_eigenvalue,
+)
 from course_utils.data import load_mnist
 from course_utils.explore import explore
 from course_utils.models import mlp
 from course_utils.results import by_seed, interval, read_results
 from course_utils.training import evaluate, train
-from lessons.lesson_4.networks import rescale_layers
 
 # %%
 device = "cpu"  # or "cuda", "mps"
@@ -200,16 +205,8 @@ check("4B", times_larger)
 # %%
 guess_ratio = None  # λ_max of the full batch over that of B = 16, or None to skip
 
+
 # %%
-sizes, rates, levels = (16, 64, 400, 4000), (1 / 16, 1 / 8, 1 / 4, 1 / 2), (0.2, 0.05, 0.01)
-
-
-def recorded(value, level, lr):
-    """Return a recorded value by seed (rows) and batch size (columns), at one loss and η."""
-    rows = read_results("sharpness_digits", level=level, lr=lr, status="ok")
-    return by_seed(rows, value, "batch_size").dropna(axis=1)
-
-
 def ratio(above, below):
     """Return above/below, paired over seeds: mean of the logarithms, and its 95 % interval."""
     mean, half, _ = interval(np.log(above / below))
@@ -217,10 +214,11 @@ def ratio(above, below):
 
 
 # %% equal-loss tags=["reveal"]
-by_loss = {level: recorded("largest_eigenvalue", level, lr=1 / 4) for level in levels}
-by_rate = {rate: recorded("largest_eigenvalue", 0.05, rate) for rate in rates}
-show(*draw.equal_loss(by_loss, by_rate))
-reply(guess_ratio, ratio(by_rate[1 / 4][4000], by_rate[1 / 4][16])[0])
+rows = read_results("sharpness_digits")
+recorded = by_seed(rows, "largest_eigenvalue", "level", "lr", "batch_size")
+show(*draw.equal_loss(recorded))
+at_loss = recorded[0.05]
+reply(guess_ratio, ratio(at_loss[1 / 4][4000], at_loss[1 / 4][16])[0])
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -240,14 +238,18 @@ reply(guess_ratio, ratio(by_rate[1 / 4][4000], by_rate[1 / 4][16])[0])
 # (F1 is Keskar's own network, trained with [ADAM](deeper/4b_keskar_repeated.ipynb) until it ceased to improve: the large batch reached a loss some thousands of times smaller, and a λ_max some eighty times *smaller*.)
 
 # %% large-batches-are-sharper tags=["reveal"]
-f1 = read_results("keskar_f1", num_train=60_000)
-unequal_loss = by_seed(f1, "largest_eigenvalue", "batch_size")
+same_rate = [
+    ratio(at_loss[rate][4000], at_loss[rate][16]) for rate in (1 / 16, 1 / 8, 1 / 4, 1 / 2)
+]
+f1 = by_seed(
+    read_results("keskar_f1", num_train=60_000), "largest_eigenvalue", "batch_size"
+)
 verdict(
     "C42",
-    *(ratio(curves[4000], curves[16])[1] > 1.3 for curves in by_rate.values()),
+    *(low > 1.3 for _, low, _ in same_rate),
     without=(
-        ratio(by_rate[1 / 2][4000], by_rate[1 / 16][16])[2] < 1.2,  # another η for each
-        ratio(unequal_loss[6000], unequal_loss[256])[2] < 0.1,  # another loss for each
+        ratio(at_loss[1 / 2][4000], at_loss[1 / 16][16])[2] < 1.2,  # another η for each
+        ratio(f1[6000], f1[256])[2] < 0.1,  # another loss for each
     ),
 )
 
@@ -333,8 +335,8 @@ explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 # Sixteen settings, recorded: four batch sizes at four learning rates, at a training loss of 0.05, each the mean of five seeds, tested on 1,000 digits that no training has seen.
 
 # %%
-rows = read_results("scale_free_sharpness", optimizer="sgd", level=0.05, status="ok")
-rows = rows.assign(unseen=(rows["valid_accuracy"] + rows["test_accuracy"]) / 2)
+ends = read_results("scale_free_sharpness", optimizer="sgd", status="ok")
+ends["unseen"] = (ends["valid_accuracy"] + ends["test_accuracy"]) / 2
 
 
 def rank_correlation(frame, value):
@@ -342,7 +344,7 @@ def rank_correlation(frame, value):
     means = frame.groupby(["batch_size", "lr"])[[value, "unseen"]].mean()
     r, n = means.rank().corr().iloc[0, 1], len(means)
     reach = 1.96 * np.sqrt((1 + r**2 / 2) / (n - 3))  # Bonett and Wright 2000
-    return np.array([r, *np.tanh(np.arctanh(r) + [-reach, reach])])
+    return r, np.tanh(np.arctanh(r) - reach), np.tanh(np.arctanh(r) + reach)
 
 
 # %% flat-and-good
