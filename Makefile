@@ -28,11 +28,10 @@ help:
 	@touch $@
 
 lab: .venv/ready
-	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md $(LAB_ARGS)
+	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md --FileContentsManager.pre_save_hook=course_utils.explore.drop_views $(LAB_ARGS)
 
 test: .venv/ready-homework
-	$(BIN)/python -m pytest
-	$(BIN)/python -m pytest --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg notebooks/*.ipynb
+	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg tests notebooks/*.ipynb notebooks/deeper/*.ipynb
 
 test-browser: .venv/ready-browser build/slides/node_modules/ready
 	$(BIN)/python -m pytest tests/browser

@@ -6,6 +6,7 @@ kept; `notebooks/src/deeper/Nx_….py` becomes the deeper page `notebooks/deeper
 A rebuild on the same machine gives the same bytes.
 """
 
+import base64
 import re
 import sys
 from collections.abc import Sequence
@@ -19,6 +20,7 @@ from course_utils.explore import drop_views
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 CELL_TIMEOUT = 300  # seconds
+FIGURE = NOTEBOOKS / "teaching" / "ravine.png"  # the README's, from lesson 5's cell zigzag
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -145,6 +147,14 @@ def _differing(wanted, built) -> str:
     return "differs in " + ", ".join(n for n, a, b in zip(names, wanted, built, strict=True) if a != b)
 
 
+def figure_of_the_readme() -> bytes:
+    """Return the picture that lesson 5's page opens with."""
+    (source,) = sources(["05"])
+    (cell,) = (cell for cell in nbformat.read(page_of(source), as_version=4).cells if cell.id == "zigzag")
+    (picture,) = (o.data["image/png"] for o in cell.outputs if "image/png" in o.get("data", {}))
+    return base64.b64decode(picture)
+
+
 def main(prefixes: list[str]) -> None:
     try:
         chosen = sources(prefixes)
@@ -152,6 +162,7 @@ def main(prefixes: list[str]) -> None:
         sys.exit(str(error))
     for source in chosen:
         print(f"{source.name} → {build(source).relative_to(NOTEBOOKS)}")
+    FIGURE.write_bytes(figure_of_the_readme())
 
 
 if __name__ == "__main__":

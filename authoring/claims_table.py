@@ -1,22 +1,16 @@
 """Make `claims.md`, the table of all claims, from `claims.toml`.
 
-Run it by `python -m authoring.claims_table`; lessons are linked once their pages exist.
+Run it by `python -m authoring.claims_table`; titles and links are read off the pages' sources.
 """
 
 import re
 from collections import Counter
 from pathlib import Path
 
-from course_utils.claims import CLAIMS_FILE, LESSONS, VERDICTS, Claim, load_claims
+from authoring.build import lesson_of, page_of, sources
+from course_utils.claims import CLAIMS_FILE, VERDICTS, Claim, load_claims
 
 TABLE_FILE = CLAIMS_FILE.with_suffix(".md")
-TITLES = {
-    1: "Batches and epochs",
-    2: "Timing a batch",
-    3: "Small and large batches",
-    4: "Sharp and flat minima",
-    5: "Momentum",
-}
 MEANINGS = {
     "holds": "it is as the lecture says",
     "holds if": "it is as the lecture says under the condition that follows, not in general",
@@ -43,12 +37,23 @@ and λ_max the largest eigenvalue of the Hessian.
 
 
 def claims_table(claims: dict[str, Claim], notebooks: Path) -> str:
-    """Return the text of `claims.md`; lessons that lie in the folder `notebooks` are linked."""
+    """Return the text of `claims.md` for the pages whose sources lie below the folder `notebooks`."""
+    pages = {s: s.read_text(encoding="utf-8") for s in sources(folder=notebooks)}
     parts = [INTRO.format(count=len(claims)), _counts(claims)]
-    for lesson in LESSONS:
-        rows = [_row(claim) for claim in claims.values() if claim.lesson == lesson]
-        parts.append(f"## {_heading(lesson, notebooks)}\n\n" + _table("Id Who Claim Verdict Kind", rows))
+    for number in sorted({claim.lesson for claim in claims.values()}):
+        lesson = next(source for source in pages if lesson_of(source) == number)
+        heading = f"## Lesson {_link(_title(pages[lesson]), lesson, notebooks)}"
+        rows = [_row(claim, pages, notebooks) for claim in claims.values() if claim.lesson == number]
+        parts.append(f"{heading}\n\n" + _table("Id Who Claim Verdict Kind", rows))
     return "\n".join(parts)
+
+
+def _title(source: str) -> str:
+    return re.search(r"^# # (.+)$", source, re.MULTILINE)[1]
+
+
+def _link(text: str, source: Path, notebooks: Path) -> str:
+    return f"[{text}]({page_of(source).relative_to(notebooks).as_posix()})"
 
 
 def _counts(claims: dict[str, Claim]) -> str:
@@ -58,20 +63,17 @@ def _counts(claims: dict[str, Claim]) -> str:
     return _table("Verdict Meaning Claims", rows)
 
 
-def _heading(lesson: int, notebooks: Path) -> str:
-    title = f"Lesson {lesson}: {TITLES[lesson]}"
-    built = sorted(notebooks.glob(f"{lesson:02}_*.ipynb"))
-    return f"[{title}]({built[0].name})" if built else title
-
-
 def _table(header: str, rows: list[tuple[str, ...]]) -> str:
     names = header.split()
     lines = [names, ["---"] * len(names), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
-def _row(claim: Claim) -> tuple[str, ...]:
-    return f"**{claim.id}**", claim.says, _plain(claim.claim), _judged(claim), claim.kind
+def _row(claim: Claim, pages: dict[Path, str], notebooks: Path) -> tuple[str, ...]:
+    """Return a claim's line; its kind links to the page that measures it."""
+    owner = next((source for source, text in pages.items() if f'verdict("{claim.id}"' in text), None)
+    kind = _link(claim.kind, owner, notebooks) if owner else claim.kind
+    return f"**{claim.id}**", claim.says, _plain(claim.claim), _judged(claim), kind
 
 
 def _judged(claim: Claim) -> str:

@@ -126,13 +126,17 @@ def _show(cell: NotebookNode, slide: Slide, *, with_code: bool) -> None:
         raise ValueError(f"the cell {cell.id} puts nothing out")
     outputs = []
     for output in cell.outputs:
+        if output.output_type == "stream" and "explore(" in cell.source:
+            continue  # how to move it, which no slide can
         if output.output_type == "stream":
             outputs += _printed(output.text.rstrip("\n").split("\n"))
         elif "text/html" in output.get("data", {}):
             code = output.data["text/html"]
             (slide.verdicts if 'class="verdict"' in code else outputs).append(_output(code))
-        else:
+        elif "image/png" in output.get("data", {}):
             outputs.append(_pictured(output))
+        else:
+            raise ValueError(f"cell {cell.id}: only text, tables, verdicts and figures can be on a slide")
     if outputs or with_code:
         code = re.sub(r"\n{3,}", "\n\n", cell.source)  # one empty line is enough on a slide
         columns = {"columns": max(map(len, code.split("\n")))}
@@ -151,11 +155,7 @@ def _printed(lines: list[str]) -> list[NotebookNode]:
 
 
 def _pictured(output: NotebookNode) -> NotebookNode:
-    """Return `output` if it is a figure that says in words what it shows."""
-    if "image/png" not in output.get("data", {}):
-        raise ValueError(
-            "only what is printed or drawn can be on a slide; for a slider, show its still picture"
-        )
+    """Return `output`, a figure, if it says in words what it shows."""
     if not output.metadata.get("image/png", {}).get("alt", "").strip():
         raise ValueError("its figure has no alt text: put it out with course_utils.plotting.show")
     return output

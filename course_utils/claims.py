@@ -150,10 +150,14 @@ def judgement(claim: Claim, seen: bool = True) -> tuple[str, str]:
     """Return a claim's badge, and the sentences that belong to it, each with its full stop."""
     if not seen:
         return f"{claim.id} not seen with these settings", ""
-    sentences = [f"{text}." for text in (claim.condition, claim.finding) if text]
-    if claim.verdict != "holds if":  # whose condition goes on with its badge
-        sentences = [text[0].upper() + text[1:] for text in sentences]
-    return claim.verdict, " ".join(sentences)
+    condition, finding = (f"{text}." if text else "" for text in (claim.condition, claim.finding))
+    if claim.verdict != "holds if":  # whose condition goes on from the badge
+        condition = _capital(condition)
+    return claim.verdict, f"{condition} {_capital(finding)}".strip()
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def sentence(claim: Claim, seen: bool = True) -> str:

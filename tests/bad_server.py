@@ -14,7 +14,6 @@ class BadServer(ThreadingHTTPServer):
         self.content = content
         self.requests = []  # the names asked for
         self.stopping = threading.Event()
-        self.both_asked = threading.Barrier(2)
 
     def url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.server_port}/{name}"
@@ -38,12 +37,6 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(self.server.content)))
         self.end_headers()
         self.wfile.write(body)
-
-    def drip(self, body: bytes, *, seconds: float, size: int) -> None:
-        for start in range(0, len(body), size):
-            if self.server.stopping.wait(seconds):
-                return
-            self.wfile.write(body[start : start + size])
 
     def good(self) -> None:
         self.send(self.server.content)
@@ -70,33 +63,12 @@ class _Handler(BaseHTTPRequestHandler):
     def garbage(self) -> None:
         self.wfile.write(b"\x00\x01 this is no HTTP \xff\n\n")
 
-    def endless(self) -> None:
-        self.send_response(200)
-        self.end_headers()
-        while not self.server.stopping.is_set():
-            self.wfile.write(self.server.content)
-
     def silent(self) -> None:
         self.server.stopping.wait()
 
     def half(self) -> None:
         self.send(self.server.content[: len(self.server.content) // 2])
         self.server.stopping.wait()
-
-    def dripping_body(self) -> None:
-        self.send(b"")
-        self.drip(self.server.content, seconds=0.05, size=1)
-
-    def dripping_header(self) -> None:
-        self.drip(b"HTTP/1.0 200 OK\r\nX-Filler: " + b"x" * 60_000, seconds=0.05, size=1)
-
-    def slow(self) -> None:
-        self.send(b"")
-        self.drip(self.server.content, seconds=0.1, size=8192)
-
-    def together(self) -> None:
-        self.server.both_asked.wait(timeout=60)
-        self.good()
 
 
 @contextmanager

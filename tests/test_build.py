@@ -3,12 +3,10 @@
 import nbformat
 import pytest
 
-from authoring.build import NOTEBOOKS, WIDGET_VIEW, build, page_of, stale_cells
+from authoring.build import build, page_of, read_source, sources, stale_cells
+from course_utils.explore import VIEW
 
-TINY = """# %% [markdown] tags=["slide"]
-# ## Only in a lecture
-
-# %% [markdown]
+TINY = """# %% [markdown]
 # # A tiny lesson
 
 # %%
@@ -18,12 +16,12 @@ from course_utils.plotting import show
 
 print(2 + 2)
 
-# %% tags=["nbval-ignore-output"]
+# %% rising tags=["nbval-ignore-output"]
 fig, ax = plt.subplots()
 ax.plot([1, 2])
 show(fig, alt="a rising line")
 
-# %%
+# %% tags=["reveal"]
 import ipywidgets
 from tqdm.auto import tqdm
 
@@ -44,14 +42,31 @@ def tiny(tmp_path_factory):
 
 def test_a_page_holds_the_outputs_and_an_id_for_each_cell(tiny):
     cells = nbformat.read(page_of(tiny), as_version=4).cells
-    assert [cell.id for cell in cells] == ["09-001", "09-002", "09-003", "09-004"]
+    assert [cell.id for cell in cells] == ["09-001", "09-002", "rising", "09-004"]
     assert cells[1].outputs[0].text == "4\n"
     assert cells[2].outputs[0].metadata["image/png"]["alt"] == "a rising line"
     assert cells[2].metadata.tags == ["nbval-ignore-output"]
 
 
-def test_what_is_for_a_lecture_only_does_not_reach_the_page(tiny):
-    assert "Only in a lecture" in tiny.read_text() and "Only in a lecture" not in page_of(tiny).read_text()
+def test_what_answers_a_guess_comes_collapsed(tiny):
+    cells = nbformat.read(page_of(tiny), as_version=4).cells
+    assert [cell.metadata.get("jupyter") for cell in cells] == [None, None, None, {"outputs_hidden": True}]
+
+
+@pytest.mark.parametrize("name", ["Rising", "09-001"])
+def test_a_name_that_is_no_id_or_occurs_twice_is_refused(tiny, name):
+    tiny.write_text(TINY.replace("%% rising", f"%% {name}"), encoding="utf-8")
+    with pytest.raises(ValueError, match=rf"09_tiny.py: a cell's name is .*, got {name}"):
+        read_source(tiny)
+    tiny.write_text(TINY, encoding="utf-8")
+
+
+def test_a_deeper_page_lies_in_a_folder_of_its_own_and_follows_its_lesson(tmp_path):
+    for name in ("10_last.py", "02_first.py", "deeper/2b_proof.py", "deeper/2a_traps.py"):
+        (tmp_path / "src" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "src" / name).touch()
+    pages = [page_of(source).relative_to(tmp_path).as_posix() for source in sources(folder=tmp_path)]
+    assert pages == ["02_first.ipynb", "deeper/2a_traps.ipynb", "deeper/2b_proof.ipynb", "10_last.ipynb"]
 
 
 def test_a_page_keeps_no_widget_state_and_no_view_that_is_dead_without_a_kernel(tiny):
@@ -59,7 +74,7 @@ def test_a_page_keeps_no_widget_state_and_no_view_that_is_dead_without_a_kernel(
     assert set(page.metadata) == {"kernelspec", "language_info"}
     (slider,) = page.cells[3].outputs  # and no progress bar, which shows where a run took long
     assert list(slider.data) == ["text/plain"]
-    assert WIDGET_VIEW not in page_of(tiny).read_text()
+    assert VIEW not in page_of(tiny).read_text()
 
 
 def test_a_rebuild_gives_the_same_bytes(tiny):
@@ -74,7 +89,7 @@ def test_a_rebuild_gives_the_same_bytes(tiny):
         ("2 + 2", "2 + 3", r"cell 2 differs in text"),
         ('tags=["nbval-ignore-output"]', 'tags=["hide-input"]', r"cell 3 differs in tags"),
         ("# %% [markdown]\n# # A tiny lesson", "# %%\n# # A tiny lesson", r"cell 1 differs in type"),
-        (TINY[TINY.index("# %%\nimport ipywidgets") :], "", r"cell 4 is in one of the two only"),
+        (TINY[TINY.index('# %% tags=["reveal"]') :], "", r"cell 4 is in one of the two only"),
     ],
 )
 def test_the_stale_cell_is_named(tiny, old, new, complaint):
@@ -121,6 +136,6 @@ def test_a_page_that_is_missing_or_torn_is_named(tiny):
     page_of(tiny).write_bytes(whole)
 
 
-@pytest.mark.parametrize("source", sorted((NOTEBOOKS / "src").glob("*.py")), ids=lambda source: source.stem)
+@pytest.mark.parametrize("source", sources(), ids=lambda source: source.stem)
 def test_every_page_is_built_from_its_source_as_it_stands(source):
     assert stale_cells(source) == []

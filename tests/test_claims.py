@@ -8,9 +8,11 @@ import jupytext
 import numpy as np
 import pytest
 import torch
+from bs4 import BeautifulSoup
 
+from authoring.build import lesson_of, sources
 from authoring.claims_table import TABLE_FILE, claims_table
-from course_utils.claims import CLAIMS_FILE, LESSONS, Claim, load_claims, verdict, verdict_line
+from course_utils.claims import CLAIMS_FILE, LESSONS, Claim, box, is_seen, load_claims, sentence, verdict
 
 NOTEBOOKS = CLAIMS_FILE.parent
 MEASURED = Claim("C05", "Lee", "the cat sleeps", lesson=1, kind="measured", verdict="holds")
@@ -26,9 +28,9 @@ verdict = "holds"
 """
 
 
-def lesson_faults(lesson, source, claims):
-    """Return what is wrong between a lesson's source (percent format) and the claims; [] where they agree."""
-    cells = jupytext.reads(source, fmt="py:percent").cells
+def lesson_faults(lesson, pages, claims):
+    """Return what is wrong between a lesson's pages (sources, percent format) and the claims; [] where they agree."""
+    cells = [cell for page in pages for cell in jupytext.reads(page, fmt="py:percent").cells]
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
     code = "\n".join(cell.source for cell in cells if cell.cell_type == "code")
     calls = verdict_calls(re.sub(r"^[%!].*", "", code, flags=re.MULTILINE))
@@ -40,8 +42,6 @@ def lesson_faults(lesson, source, claims):
                 faults.append(f"{claim.id} is {claim.kind}, of lesson {claim.lesson}, yet in a verdict call")
         elif count != 1:
             faults.append(f"{claim.id} is in {count} verdict calls")
-        if claim.lesson == lesson and claim.verdict == "pending":
-            faults.append(f"{claim.id} is pending")
         if claim.lesson == lesson and claim.kind != "measured" and claim.id not in text:
             faults.append(f"{claim.id} is nowhere in the text")
     return faults
@@ -58,7 +58,7 @@ def verdict_calls(code):
 
 def faults_of(code, *claims, text="C01"):
     source = f"# %% [markdown]\n# {text}\n\n# %%\n%time 1\n{code}\n"
-    return lesson_faults(1, source, {claim.id: claim for claim in claims})
+    return lesson_faults(1, [source], {claim.id: claim for claim in claims})
 
 
 # The file
@@ -86,7 +86,7 @@ def test_claims_and_conditions_of_measured_claims_have_no_colon_of_their_own():
     ("change", "message"),
     [
         (('says = "Lee"', ""), "C05: says missing"),
-        (("lesson = 1", "lesson = 6"), "C05: lesson must be one of 1, 2, 3, 4, 5, got 6"),
+        (("lesson = 1", "lesson = 99"), "C05: lesson must be one of 1, 2, .*, got 99"),
         (('"Lee"', '"Li"'), "C05: says must be one of Lee, Raschka, got 'Li'"),
         (('"measured"', '"guess"'), "C05: kind must be one of .*, got 'guess'"),
         (('"measured"', '"definition"'), "C05: reference is missing, which kind 'definition' needs"),
@@ -95,6 +95,7 @@ def test_claims_and_conditions_of_measured_claims_have_no_colon_of_their_own():
         (('"holds"', '"owed"'), "C05: condition is missing, which verdict 'owed' needs"),
         (('"holds"', '"slip"'), "C05: finding is missing, which verdict 'slip' needs"),
         (('"holds"', '"open"'), "C05: finding is missing, which verdict 'open' needs"),
+        (('"holds"', '"not seen here"'), "C05: finding is missing, which verdict 'not seen here' needs"),
         (("sleeps", "sleeps."), "C05: claim must be one line of text without a final full stop"),
         (("[C05]", "[C5]"), "claim ids are C or E and two digits, got 'C5'"),
         (("[C05]", "colour = 1\n[C05]"), "claim ids are C or E and two digits, got 'colour'"),
@@ -119,42 +120,68 @@ def test_missing_claims_file_says_how_to_install(tmp_path):
         load_claims(tmp_path / "claims.toml")
 
 
-# The line
+# The verdict
 
 
 @pytest.mark.parametrize(
-    ("changes", "line"),
+    ("changes", "verdict"),
     [
-        ({"verdict": "holds"}, "C05 holds: the cat sleeps."),
-        ({"verdict": "holds if", "condition": "it is day"}, "C05 holds if it is day: the cat sleeps."),
-        ({"verdict": "not seen here"}, "C05 not seen here: the cat sleeps."),
-        ({"verdict": "slip", "finding": "the dog sleeps"}, "C05 is a slip: the dog sleeps."),
-        ({"verdict": "open", "finding": "nobody looked"}, "C05 is open: the cat sleeps; nobody looked."),
+        ({"verdict": "holds"}, "holds"),
+        ({"verdict": "holds if", "condition": "it is day"}, "holds if it is day."),
+        (
+            {"verdict": "not seen here", "finding": "ten cats were looked at"},
+            "not seen here. Ten cats were looked at.",
+        ),
+        ({"verdict": "slip", "finding": "the dog sleeps"}, "slip. The dog sleeps."),
+        ({"verdict": "open", "finding": "nobody looked"}, "open. Nobody looked."),
+        ({"verdict": "owed", "condition": "a run by night is missing"}, "owed. A run by night is missing."),
     ],
 )
-def test_verdict_line_is_one_sentence(changes, line):
+def test_a_verdict_quotes_the_claim_and_then_says_what_became_of_it(changes, verdict):
     claim = replace(MEASURED, **changes)
-    assert verdict_line(claim, True, True) == line
-    assert verdict_line(claim, True, False) == "C05 not seen with these settings"
+    assert sentence(claim) == f'Lee, C05: "the cat sleeps." Verdict: {verdict}'
+    assert sentence(claim, False) == 'Lee, C05: "the cat sleeps." Verdict: C05 not seen with these settings'
 
 
-def test_verdict_prints_exactly_the_line(capsys):
+def test_a_box_says_what_the_sentence_says():
+    claim = replace(MEASURED, verdict="holds if", condition="1 < 2", finding="it is so")
+    words = BeautifulSoup(box(claim), "html.parser").text
+    assert words == "Lee, C05: “the cat sleeps.”holds if 1 < 2. It is so."
+
+
+def test_verdict_displays_sentence_and_box(capsys):
     verdict("C05", True)
-    assert capsys.readouterr().out == verdict_line(load_claims()["C05"], True) + "\n"
+    shown = ast.literal_eval(capsys.readouterr().out)
+    claim = load_claims()["C05"]
+    assert shown == {"text/plain": sentence(claim), "text/html": box(claim)}
 
 
-def test_owed_claim_says_what_is_missing_until_there_is_a_condition():
-    owed = replace(MEASURED, verdict="owed", condition="a run by night")
-    assert verdict_line(owed) == "C05 owed: the cat sleeps (a run by night)."
+def test_a_claim_is_seen_only_if_every_condition_is_met():
+    conditional = replace(MEASURED, verdict="holds if", condition="it is day")
+    assert is_seen(MEASURED, True, True) and not is_seen(MEASURED, True, False)
+    assert is_seen(conditional, True, without=[True]) and not is_seen(conditional, True, without=[False])
+
+
+def test_a_claim_that_holds_if_needs_its_other_side_and_no_other_claim_has_one():
+    conditional = replace(MEASURED, verdict="holds if", condition="it is day")
+    for claim, without in ((conditional, []), (MEASURED, [True])):
+        with pytest.raises(ValueError, match="`without` says where a claim"):
+            is_seen(claim, True, without=without)
+    assert is_seen(replace(conditional, one_sided="there is no night"), True)
+
+
+def test_an_owed_claim_takes_no_condition():
+    owed = replace(MEASURED, verdict="owed", condition="a run by night is missing")
+    assert is_seen(owed)
     with pytest.raises(ValueError, match=r"update claims\.toml"):
-        verdict_line(owed, True)
+        is_seen(owed, True)
 
 
 @pytest.mark.parametrize(
     "value", [np.bool_(True), np.array([2]).all(), torch.tensor(True), torch.tensor(2) > 1]
 )
 def test_truth_values_of_numpy_and_torch_are_conditions(value):
-    assert verdict_line(MEASURED, value) == "C05 holds: the cat sleeps."
+    assert is_seen(MEASURED, value)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +201,7 @@ def test_truth_values_of_numpy_and_torch_are_conditions(value):
 )
 def test_a_condition_that_is_no_truth_value_is_refused_even_after_a_false_one(value):
     with pytest.raises(ValueError, match=r"condition 2 of C05 must be a single truth value, .* of type"):
-        verdict_line(MEASURED, False, value)
+        is_seen(MEASURED, False, value)
 
 
 @pytest.mark.parametrize(
@@ -182,17 +209,16 @@ def test_a_condition_that_is_no_truth_value_is_refused_even_after_a_false_one(va
     [
         ({"kind": "definition", "reference": "Cat 1998"}, "C05 is definition: it carries a reference"),
         ({"kind": "history", "reference": "Cat 1998"}, "C05 is history: it carries a reference"),
-        ({"verdict": "pending"}, "C05 is pending"),
     ],
 )
 def test_a_claim_that_nothing_can_be_said_of_is_refused(changes, message):
     with pytest.raises(ValueError, match=message):
-        verdict_line(replace(MEASURED, **changes), True)
+        is_seen(replace(MEASURED, **changes), True)
 
 
 def test_verdict_without_a_condition_is_refused():
     with pytest.raises(ValueError, match="C05 needs at least one condition"):
-        verdict_line(MEASURED)
+        is_seen(MEASURED)
 
 
 @pytest.mark.parametrize("typed", ["C5", "c05", "C005"])
@@ -206,25 +232,19 @@ def test_an_id_like_no_other_gets_no_guess():
         verdict("batch", True)
 
 
-# The lessons
+# The pages
 
 
 @pytest.mark.parametrize("lesson", LESSONS)
-def test_a_lesson_and_its_claims_agree_and_without_a_lesson_they_are_pending(lesson):
-    source = next((NOTEBOOKS / "src").glob(f"{lesson:02}_*.py"), None)
-    if source:
-        assert lesson_faults(lesson, source.read_text(encoding="utf-8"), load_claims()) == []
-    else:
-        own = [claim for claim in load_claims().values() if claim.lesson == lesson]
-        assert {claim.verdict for claim in own} == {"pending"}
+def test_a_lesson_with_its_deeper_pages_has_each_of_its_claims_once(lesson):
+    pages = [page.read_text(encoding="utf-8") for page in sources() if lesson_of(page) == lesson]
+    assert lesson_faults(lesson, pages, load_claims()) == []
 
 
 def test_no_page_shows_a_verdict_that_was_not_seen():
-    for page in NOTEBOOKS.glob("*.ipynb"):
+    for page in [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("deeper/*.ipynb")]:
         cells = json.loads(page.read_text(encoding="utf-8"))["cells"]
-        assert "not seen with these settings" not in json.dumps([cell.get("outputs") for cell in cells]), (
-            page.name
-        )
+        assert "not seen with these settings" not in json.dumps([c.get("outputs") for c in cells]), page.name
 
 
 def test_each_measured_claim_in_one_call_and_each_other_in_the_text_is_no_fault():
@@ -241,8 +261,6 @@ def test_each_measured_claim_in_one_call_and_each_other_in_the_text_is_no_fault(
         ("verdict('C01', x)", [DEFINED], "C01 is definition, of lesson 1, yet in a verdict call"),
         ("verdict('C99', x)", [], "C99 is no claim's id"),
         ("verdict(name, x)", [], "name is no claim's id"),
-        ("verdict('C05', x)", [replace(MEASURED, verdict="pending")], "C05 is pending"),
-        ("", [replace(DEFINED, verdict="pending")], "C01 is pending"),
         ("", [replace(DEFINED, id="C02")], "C02 is nowhere in the text"),
     ],
 )
@@ -264,20 +282,22 @@ def test_table_has_one_row_for_each_claim():
     assert sorted(rows) == sorted(load_claims())
 
 
-def test_table_links_a_lesson_once_its_page_exists(tmp_path):
-    assert "## Lesson 5: Momentum" in claims_table({}, tmp_path)
-    (tmp_path / "05_momentum.ipynb").touch()
-    assert "## [Lesson 5: Momentum](05_momentum.ipynb)" in claims_table({}, tmp_path)
+@pytest.fixture
+def course(tmp_path):
+    deeper = tmp_path / "src" / "deeper" / "1a_cats.py"
+    deeper.parent.mkdir(parents=True)
+    deeper.write_text('# %% [markdown]\n# # Cats\n\n# %%\nverdict("C05", True)\n')
+    (tmp_path / "src" / "01_animals.py").write_text("# %% [markdown]\n# # 1 · What sleeps?\n")
+    return tmp_path
 
 
-def test_table_keeps_findings_of_pending_claims_to_itself(tmp_path):
-    claim = replace(MEASURED, verdict="pending", finding="the dog sleeps")
-    assert "| **C05** | Lee | the cat sleeps | *pending* | measured |" in claims_table(
-        {"C05": claim}, tmp_path
-    )
+def test_table_links_lessons_and_the_page_that_measures_a_claim(course):
+    table = claims_table({"C05": MEASURED}, course)
+    assert "## Lesson [1 · What sleeps?](01_animals.ipynb)" in table
+    assert "| **C05** | Lee | the cat sleeps | **holds** | [measured](deeper/1a_cats.ipynb) |" in table
 
 
-def test_table_shows_verdict_finding_and_linked_reference(tmp_path):
+def test_table_shows_verdict_finding_and_linked_reference(course):
     claim = replace(MEASURED, verdict="slip", finding="a | b", reference="Cat 1998, arXiv:1234.56789")
     row = r"**slip**; a \| b. See Cat 1998, [arXiv:1234.56789](https://arxiv.org/abs/1234.56789) |"
-    assert row in claims_table({"C05": claim}, tmp_path)
+    assert row in claims_table({"C05": claim}, course)

@@ -4,8 +4,15 @@ import re
 import tomllib
 from pathlib import Path
 
+import pytest
+
+from authoring.build import FIGURE, figure_of_the_readme, sources
+from course_utils.claims import load_claims, sentence
+
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+README, CONTRIBUTING = (
+    (ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING")
+)
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
@@ -14,27 +21,35 @@ def name_of(requirement):
     return re.match(r"[A-Za-z0-9-]+", requirement).group()
 
 
-def test_every_link_of_the_readme_leads_somewhere():
-    links = re.findall(r"\]\(([^)#]+)\)", README)
-    local = [link for link in links if not link.startswith("https://")]
-    assert local and all((ROOT / link).exists() for link in local)
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_every_link_leads_somewhere(name):
+    text = (ROOT / name).read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", text)
+    assert links and all((ROOT / link).exists() for link in links)
 
 
-def test_the_readme_names_the_repository_as_the_package_does():
-    owner_and_name = PROJECT["urls"]["Repository"].removeprefix("https://github.com/")
-    named = re.findall(r"(?:github(?:\.com)?|/gh)/([^/\s]+/[\w-]+?)(?:/blob|/main|\s)", README)
-    assert set(named) == {owner_and_name} and len(named) == 3
+def test_the_readme_is_one_screen_and_promises_no_address_that_is_not_known_yet():
+    assert len(README.splitlines()) <= 45 and "OWNER" not in README
 
 
-def test_the_readme_lists_every_lesson_with_its_title_and_a_run_time():
-    for source in sorted((ROOT / "notebooks" / "src").glob("[0-9][0-9]_*.py")):
+def test_the_readme_lists_every_lesson_with_its_title_and_its_reading_time():
+    for source in (source for source in sources() if source.parent.name == "src"):
         title = re.search(r"^# # (.+)$", source.read_text(encoding="utf-8"), re.M).group(1)
-        assert re.search(rf"\| \[{re.escape(title)}\]\(notebooks/{source.stem}\.ipynb\) \| \d+ s", README)
+        assert re.search(
+            rf"\| \[{re.escape(title)}\]\(notebooks/{source.stem}\.ipynb\) \| .+ \| \d+ min \|", README
+        )
 
 
-def test_every_make_target_that_the_readme_names_exists():
+def test_the_readme_shows_a_verdict_as_it_stands_and_the_figure_of_the_page():
+    said = re.search(r"^> (.+)$", README, re.M).group(1)
+    claim = load_claims()[re.search(r"C\d\d|E\d\d", said).group()]
+    assert said.replace("**Holds if**", "Verdict: holds if") in sentence(claim)
+    assert FIGURE.read_bytes() == figure_of_the_readme()
+
+
+def test_every_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)?)(?=[ `\n])", README))
+    named = set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)?)(?=[ `\n])", README + CONTRIBUTING))
     assert {"lab", "test", "build", "record", "bench", "test-browser", "lint"} <= named <= targets
 
 
@@ -54,21 +69,8 @@ def test_every_dependency_has_a_tested_version():
 
 
 def test_the_order_of_imports_goes_downwards_only():
-    order = [
-        "claims",
-        "homework",
-        "data",
-        "models",
-        "timing",
-        "training",
-        "curvature",
-        "descent",
-        "experiment",
-        "plotting",
-        "checks",
-        "widgets",
-        "authoring",
-    ]
+    numbers = ["data", "models", "results", "training", "timing", "curvature", "descent"]
+    order = [*numbers, "claims", "homework", "plotting", "explore", "checks"]
     for module in (ROOT / "course_utils").rglob("*.py"):
         rank = (
             order.index(module.relative_to(ROOT / "course_utils").parts[0].removesuffix(".py"))

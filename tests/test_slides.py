@@ -1,4 +1,4 @@
-"""From a lesson's tags to a lecture's slides, tested on a tiny lesson; and that the real lectures last as long as they say."""
+"""From a lesson's page and its `slides/NN.md` to a deck, tested on a tiny lesson; and that the real lectures last as said."""
 
 import re
 
@@ -9,20 +9,8 @@ from bs4 import BeautifulSoup
 from authoring.build import NOTEBOOKS, build, page_of
 from authoring.slides import make_deck, read_slides
 
-TINY = """# %% [markdown] tags=["slide"]
-# ## Is it a tiny lecture?
-# It is: $1 < 2$.
-#
-# Note:
-# 2 min · plans 50, 90
-#
-# Say hello.
-
-# %% [markdown]
+PAGE = """# %% [markdown]
 # # A tiny lesson
-
-# %% [markdown] tags=["on-slide"]
-# From the page.
 
 # %%
 import matplotlib.pyplot as plt
@@ -30,41 +18,69 @@ import matplotlib.pyplot as plt
 from course_utils.claims import verdict
 from course_utils.plotting import show
 
-# %% [markdown] tags=["slide"]
-# ## It rises
-# A line.
-#
-# Note:
-# 3.5 min · plan 90
-#
-# Ask why.
-
-# %% tags=["on-slide", "nbval-ignore-output"]
+# %% rising tags=["nbval-ignore-output"]
 fig, ax = plt.subplots()
 ax.plot([1, 2])
-show(fig, alt="a line that rises from 1 to 2")
+show(fig, "a line that rises from 1 to 2")
 
-# %% tags=["on-slide"]
-verdict("C26", True)
+# %% sizes
+verdict("C05", True)
 
-# %% [markdown] tags=["slide"]
-# ## It is printed
-#
-# Note:
-# 1 min
+# %% silent
+import ipywidgets
 
-# %% tags=["on-slide-code"]
+# %% slider
+ipywidgets.IntSlider()
+
+# %% printed
 print("B < 2    B = 16" + "\\n" + "    1        22")
+"""
+DEEPER = """# %% proof
+print("It follows.")
+"""
+TINY = """## Is it a tiny lecture?
+
+It is: $1 < 2$.
+
+Note:
+2 min · plans 50, 90
+
+Say hello.
+
+## It rises
+
+A line.
+
+{rising}
+
+{sizes}
+
+Note:
+3.5 min · plan 90
+
+Ask why.
+
+## It is printed
+
+{printed code}
+
+{9a:proof}
+
+Note:
+1 min
 """
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    source = tmp_path_factory.mktemp("course") / "src" / "09_tiny.py"
-    source.parent.mkdir()
-    source.write_text(TINY, encoding="utf-8")
-    build(source)
-    return source
+    """Return the slides of a tiny lesson, whose page and deeper page are built."""
+    course = tmp_path_factory.mktemp("course")
+    for name, text in (("src/09_tiny.py", PAGE), ("src/deeper/9a_proof.py", DEEPER), ("slides/09.md", TINY)):
+        (course / name).parent.mkdir(parents=True, exist_ok=True)
+        (course / name).write_text(text, encoding="utf-8")
+    build(course / "src" / "09_tiny.py")
+    build(course / "src" / "deeper" / "9a_proof.py")
+    return course / "slides" / "09.md"
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +88,7 @@ def deck(tiny):
     return BeautifulSoup(make_deck(tiny, tiny.parents[1] / "deck").read_text(encoding="utf-8"), "html.parser")
 
 
-def test_a_cell_tagged_slide_starts_a_slide_with_its_own_notes(deck):
+def test_a_headline_starts_a_slide_with_its_own_notes(deck):
     slides = deck.select("section")
     assert [s.h2.get_text() for s in slides] == ["Is it a tiny lecture?", "It rises", "It is printed"]
     notes = [s.select_one(".page + aside.notes").get_text() for s in slides]
@@ -85,9 +101,8 @@ def test_a_slide_knows_its_minutes_and_the_plans_that_use_it(deck):
     assert times == [("120", "50 90"), ("210", "90"), ("60", "")]
 
 
-def test_what_has_no_tag_is_on_no_slide(deck):
+def test_what_is_not_named_is_on_no_slide(deck):
     assert "A tiny lesson" not in deck.text and "import" not in deck.main.text
-    assert "From the page." in deck.select_one("section .text").text
 
 
 def test_a_figure_keeps_its_alt_text_and_shows_no_code(deck):
@@ -96,17 +111,17 @@ def test_a_figure_keeps_its_alt_text_and_shows_no_code(deck):
     assert "subplots" not in slide.text and "beside" in slide.select_one(".page")["class"]
 
 
-def test_a_verdict_is_a_sentence_that_may_wrap_and_not_print(deck):
-    slide = deck.select("section")[1]
-    assert slide.select_one(".verdicts p.holds b").text == "C26"
-    assert slide.select_one(".verdicts p").text.startswith("C26 holds if ") and not slide.find("pre")
+def test_a_verdict_is_the_box_that_the_page_has_without_its_link(deck):
+    (box,) = deck.select("section")[1].select(".verdicts .verdict")
+    assert box.text.startswith("Lee, C05: “with 20 examples") and not box.find("a")
 
 
-def test_code_comes_with_what_it_prints_where_the_tag_asks_for_it(deck):
-    code, printed = deck.select("section")[2].select("pre")
+def test_code_comes_with_what_it_prints_where_it_is_asked_for(deck):
+    code, printed, from_deeper = deck.select("section")[2].select("pre")
     assert code.text.startswith("print(") and code.select(".nb")
     assert printed.text == "B < 2    B = 16\n    1        22"
     assert code.find_parent(class_="page")["style"] == f"--columns: {len(code.text.strip())}"
+    assert from_deeper.text == "It follows."
 
 
 def test_a_deck_loads_nothing_from_the_network_and_keeps_no_widget(deck):
@@ -122,10 +137,10 @@ def test_a_deck_loads_nothing_from_the_network_and_keeps_no_widget(deck):
     "load", ['<img src="https://a.org/b.png">', '<p style="background: url(//a.org/b.png)">']
 )
 def test_a_slide_that_would_load_from_the_network_is_refused(tiny, load):
-    tiny.write_text(TINY.replace("# A line.", f"# {load}"), encoding="utf-8")
-    with pytest.raises(ValueError, match=r"09_tiny.py: a slide loads (https:)?//a.org/b.png"):
+    tiny.write_text(TINY.replace("A line.", load), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"09.md: a slide loads (https:)?//a.org/b.png"):
         make_deck(tiny, tiny.parents[1] / "refused")
-    tiny.write_text(TINY.replace("# A line.", "# A [link](https://a.org) is none."), encoding="utf-8")
+    tiny.write_text(TINY.replace("A line.", "A [link](https://a.org) is none."), encoding="utf-8")
     assert make_deck(tiny, tiny.parents[1] / "linked").exists()
     tiny.write_text(TINY, encoding="utf-8")
 
@@ -135,70 +150,42 @@ def test_fonts_lie_beside_the_deck(deck, tiny):
     assert len(named) == 5 and all((tiny.parents[1] / "deck" / font).is_file() for font in named)
 
 
-FIRST = TINY[: TINY.index("# %% [markdown]\n")]
-
-
 @pytest.mark.parametrize(
     "old, new, complaint",
     [
-        ("show(fig, alt", "show(fig,  alt", r"09_tiny.ipynb cell \d differs in text: .*make build NB=09"),
-        (FIRST, "", r"cell 'From the page.': .* none starts before it"),
-        ("## It rises", "It rises", r"cell 'It rises': a slide is a Markdown cell that starts with '## '"),
-        ("Note:\n# 3.5 min · plan 90\n#\n# Ask why.", "", r"cell '## It rises': .* a line 'Note:'"),
-        ("3.5 min · plan 90", "Soon", r"cell '## It rises': .* notes that start like '3 min"),
+        ("## Is it", "Is it", r"slide 'Is it a tiny lecture\?': .* a line 'Note:'"),
+        ("Note:\n3.5 min · plan 90\n\nAsk why.", "", r"slide '## It rises': .* a line 'Note:'"),
+        ("3.5 min · plan 90", "Soon", r"slide '## It rises': .* notes that start like '3 min"),
+        ("{rising}", "{raising}", r"page 09 has no code cell raising; there are 09-002, rising, sizes"),
+        ("{rising}", "{silent}", "the cell silent puts nothing out"),
+        ("{rising}", "{slider}", "cell slider: only text, tables, verdicts and figures"),
+        ("{9a:proof}", "{9b:proof}", "there is no page 9b"),
+        (TINY, "", "09.md has no slide"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_cell(tiny, old, new, complaint):
-    assert TINY.count(old) == 1
-    tiny.write_text(TINY.replace(old, new), encoding="utf-8")
+def test_what_is_wrong_is_named_with_its_slide(tiny, old, new, complaint):
+    tiny.write_text(TINY.replace(old, new, 1), encoding="utf-8")
     with pytest.raises(ValueError, match=complaint):
         read_slides(tiny)
     tiny.write_text(TINY, encoding="utf-8")
 
 
-@pytest.fixture
-def lesson_of(tmp_path):
-    """Return a function that builds a lesson of one slide and one code cell, and gives its source."""
-
-    def written(code, tag="on-slide", slide=FIRST):
-        source = tmp_path / "src" / "08_other.py"
-        source.parent.mkdir()
-        source.write_text(f'{slide}\n# %% tags=["{tag}"]\n{code}\n', encoding="utf-8")
-        build(source)
-        return source
-
-    return written
-
-
-@pytest.mark.parametrize(
-    "code, tag, complaint",
-    [
-        ("x = 1", "on-slide", "puts nothing out"),
-        ("print(1)", "on_slide", "no tag on_slide; there are on-slide, on-slide-code, slide"),
-        ("import ipywidgets\nipywidgets.IntSlider()", "on-slide", "for a slider, show its still picture"),
-    ],
-)
-def test_a_cell_that_a_slide_cannot_show_is_named(lesson_of, code, tag, complaint):
-    with pytest.raises(ValueError, match=complaint):
-        read_slides(lesson_of(code, tag))
-
-
-def test_a_lesson_without_a_slide_is_no_lecture(lesson_of):
-    with pytest.raises(ValueError, match=r"08_other.py has no slide"):
-        read_slides(lesson_of("print(1)", tag="other", slide=""))
+def test_a_page_that_is_stale_is_not_shown(tiny):
+    source = tiny.parents[1] / "src" / "09_tiny.py"
+    source.write_text(PAGE.replace("show(fig,", "show(fig, "), encoding="utf-8")
+    with pytest.raises(ValueError, match=r"09_tiny.ipynb cell 3 differs in text: .*make build NB=09"):
+        read_slides(tiny)
+    source.write_text(PAGE, encoding="utf-8")
 
 
 def test_a_figure_without_alt_text_is_named(tiny):
-    page = nbformat.read(page_of(tiny), as_version=4)
-    whole = page_of(tiny).read_bytes()
-    (picture,) = (
-        o for cell in page.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})
-    )
-    picture.metadata["image/png"]["alt"] = " "
-    nbformat.write(page, page_of(tiny))
-    with pytest.raises(ValueError, match=r"cell 'fig, ax = plt.subplots\(\)': its figure has no alt text"):
+    path = page_of(tiny.parents[1] / "src" / "09_tiny.py")
+    page, whole = nbformat.read(path, as_version=4), path.read_bytes()
+    page.cells[2].outputs[0].metadata["image/png"]["alt"] = " "
+    nbformat.write(page, path)
+    with pytest.raises(ValueError, match="slide '## It rises': its figure has no alt text"):
         read_slides(tiny)
-    page_of(tiny).write_bytes(whole)
+    path.write_bytes(whole)
 
 
 def test_words_stand_beside_a_figure_unless_they_need_the_whole_width(tiny):
@@ -216,8 +203,8 @@ def test_a_deck_made_twice_is_the_same(tiny):
     assert make_deck(tiny, tiny.parents[1] / "deck").read_bytes() == before
 
 
-@pytest.mark.parametrize("source", sorted((NOTEBOOKS / "src").glob("*.py")), ids=lambda source: source.stem)
-@pytest.mark.parametrize("plan, least, most", [(50, 45, 50), (90, 80, 90)])
-def test_a_lecture_lasts_as_long_as_its_plan(source, plan, least, most):
-    minutes = sum(slide.minutes for slide in read_slides(source) if plan in slide.plans)
+@pytest.mark.parametrize("deck", sorted((NOTEBOOKS / "slides").glob("*.md")), ids=lambda deck: deck.stem)
+@pytest.mark.parametrize("plan, least, most", [(50, 42, 50), (90, 80, 90)])
+def test_a_lecture_lasts_as_long_as_its_plan(deck, plan, least, most):
+    minutes = sum(slide.minutes for slide in read_slides(deck) if plan in slide.plans)
     assert least <= minutes <= most

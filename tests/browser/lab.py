@@ -92,7 +92,9 @@ def open_chromium():
 def run_lesson(browser, address, name, seconds=240):
     """Return the browser's page on lesson `name`, after all its cells have run."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
-    page.goto(f"{address}/lab/workspaces/auto-{name[:2]}/tree/notebooks/{name}?token={TOKEN}&reset")
+    page.goto(
+        f"{address}/lab/workspaces/auto-{name.replace('/', '-')[:10]}/tree/notebooks/{name}?token={TOKEN}&reset"
+    )
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell", timeout=60_000)
     page.wait_for_function(f"{KERNEL}?.status === 'idle'", timeout=60_000)
     page.click("text=/^Edit$/ >> nth=0")

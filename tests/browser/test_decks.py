@@ -7,7 +7,7 @@ from test_lessons import wait_until
 from authoring.build import NOTEBOOKS, build
 from authoring.slides import make_deck, read_slides
 
-LESSONS = sorted((NOTEBOOKS / "src").glob("[0-9][0-9]_*.py"))
+DECKS = sorted((NOTEBOOKS / "slides").glob("*.md"))
 SCRIPTS = ROOT / "build" / "slides" / "node_modules"
 
 # Looks at the slide that is shown and returns a sentence for each thing that is wrong with it.
@@ -37,7 +37,7 @@ FAULTS = """() => {
     }),
     ...[...root.querySelectorAll("mjx-container > svg")].map(formula => ["a formula", formula.getBoundingClientRect()]),
     ...[...root.querySelectorAll("img")].map(image => ["the figure", drawn(image)]),
-    ...[...root.querySelectorAll("table, pre, .verdicts p")].map(block => [
+    ...[...root.querySelectorAll("table, pre, .verdict")].map(block => [
       quoted(block.textContent), block.getBoundingClientRect()
     ]),
   ];
@@ -127,58 +127,51 @@ def faults_of(page, look=lambda number: None):
     return lines
 
 
-@pytest.mark.parametrize("source", LESSONS, ids=lambda source: source.stem)
-def test_every_slide_of_a_lecture_fits_and_can_be_read_without_a_network(folder, offline, screenshot, source):
+@pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.stem)
+def test_every_slide_of_a_lecture_fits_and_can_be_read_without_a_network(folder, offline, screenshot, deck):
     context, heard = offline
-    page = show(context, make_deck(source, folder))
-    faults = faults_of(page, lambda n: screenshot(page, f"slides-{source.stem[:2]}-{n + 1:02d}"))
-    assert page.evaluate("Reveal.getTotalSlides()") == len(read_slides(source)) > 1
+    page = show(context, make_deck(deck, folder))
+    faults = faults_of(page, lambda n: screenshot(page, f"slides-{deck.stem}-{n + 1:02d}"))
+    assert page.evaluate("Reveal.getTotalSlides()") == len(read_slides(deck)) > 1
     assert faults == []
     assert heard == []
 
 
-@pytest.mark.parametrize("source", LESSONS, ids=lambda source: source.stem)
-def test_a_plan_leaves_only_its_slides(folder, offline, source):
-    page = show(offline[0], make_deck(source, folder), "?plan=50")
-    assert page.evaluate("Reveal.getTotalSlides()") == sum(50 in slide.plans for slide in read_slides(source))
+@pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.stem)
+def test_a_plan_leaves_only_its_slides(folder, offline, deck):
+    page = show(offline[0], make_deck(deck, folder), "?plan=50")
+    assert page.evaluate("Reveal.getTotalSlides()") == sum(50 in slide.plans for slide in read_slides(deck))
 
 
 def slide(headline, text="", shown=""):
-    lines = "\n".join(
-        f"# {line}".rstrip()
-        for line in [
-            f"## {headline}",
-            *text.split("\n"),
-            "",
-            "Note:",
-            "1 min",
-            "",
-            f"About {headline}: $x^2$.",
-        ]
-    )
-    return f'# %% [markdown] tags=["slide"]\n{lines}\n\n' + (
-        f'# %% tags=["on-slide"]\n{shown}\n\n' if shown else ""
-    )
+    """Return a slide of a deck; `shown` is the name of a cell."""
+    cell = f"{{{shown}}}\n\n" if shown else ""
+    return f"## {headline}\n\n{text}\n\n{cell}Note:\n1 min\n\nAbout {headline}: $x^2$.\n\n"
 
 
-FIGURE = """import matplotlib.pyplot as plt
+PAGE = """# %% figure
+import matplotlib.pyplot as plt
 
 from course_utils.plotting import show
 
 fig, ax = plt.subplots()
 ax.plot([1, 2])
-show(fig, alt="a rising line")"""
+show(fig, "a rising line")
+
+# %% fine-print
+print("word " * 40)
+"""
 SOUND = (
     slide("First")
     + slide("Second", "It is $v$:\n\n$$v = \\frac{g}{1 - \\beta}$$")
-    + slide("Third", "A few words.", FIGURE)
+    + slide("Third", "A few words.", "figure")
 )
 LINES = "\n".join(f"- line {n}" for n in range(20))
 BROKEN = {
     "leaves the page": slide("Long", LINES),
     "leaves the page ": slide("Wide", "|" + "wide column|" * 12 + "\n|" + "-|" * 12 + "\n|" + "a cell|" * 12),
-    "is set in 9": slide("Fine print", shown="print('word ' * 40)"),
-    "the figure is drawn at": slide("Crowded", "\n\n".join(["Words. " * 40] * 2), FIGURE),
+    "is set in 9": slide("Fine print", shown="fine-print"),
+    "the figure is drawn at": slide("Crowded", "\n\n".join(["Words. " * 40] * 2), "figure"),
     "overlaps “over”": slide("Moved", '<p style="position: absolute; top: 45px">over</p>'),
     "is too pale": slide("Pale", '<span style="color: #999999">pale</span>'),
     "has a bare $": slide("Unclosed", "It costs $x."),
@@ -188,21 +181,22 @@ BROKEN = {
 
 @pytest.fixture(scope="session")
 def tiny(folder, tmp_path_factory):
-    """Return a function that gives the deck of a lesson made of the slides handed in."""
-    sources = tmp_path_factory.mktemp("course") / "src"
-    sources.mkdir()
+    """Return a function that gives the deck made of the slides handed in."""
+    course = tmp_path_factory.mktemp("course")
 
-    def made(name, *slides):
-        source = sources / f"{name}.py"
-        source.write_text("".join(slides), encoding="utf-8")
-        build(source)
-        return make_deck(source, folder)
+    def made(lesson, *slides):
+        for path, text in (("src/{}_tiny.py", PAGE), ("slides/{}.md", "".join(slides))):
+            path = course / path.format(lesson)
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        build(course / "src" / f"{lesson}_tiny.py")
+        return make_deck(course / "slides" / f"{lesson}.md", folder)
 
     return made
 
 
 def test_a_slide_that_fits_has_no_fault(tiny, offline):
-    page = show(offline[0], tiny("06_sound", SOUND))
+    page = show(offline[0], tiny("96", SOUND))
     assert faults_of(page) == []
     assert (
         page.locator("mjx-container").count() >= 4 and page.locator("section mjx-assistive-mml").count() == 2
@@ -210,7 +204,7 @@ def test_a_slide_that_fits_has_no_fault(tiny, offline):
 
 
 def test_each_thing_that_can_be_wrong_with_a_slide_is_found_there(tiny, offline):
-    page = show(offline[0], tiny("07_broken", SOUND, *BROKEN.values()))
+    page = show(offline[0], tiny("97", SOUND, *BROKEN.values()))
     lines = faults_of(page)
     for number, (fault, cells) in enumerate(BROKEN.items(), start=4):
         headline = cells.split("## ")[1].partition("\n")[0]
@@ -222,7 +216,7 @@ def test_each_thing_that_can_be_wrong_with_a_slide_is_found_there(tiny, offline)
 
 def test_a_request_that_leaves_the_folder_and_a_mistake_in_a_script_are_heard(tiny, offline):
     context, heard = offline
-    page = show(context, tiny("06_sound", SOUND))
+    page = show(context, tiny("96", SOUND))
     assert heard == []
     page.evaluate("fetch('http://localhost:9/').catch(() => null)")
     page.evaluate("setTimeout(() => { throw Error('a mistake') })")
@@ -231,7 +225,7 @@ def test_a_request_that_leaves_the_folder_and_a_mistake_in_a_script_are_heard(ti
 
 def test_the_speakers_window_shows_the_notes_of_the_slide_on_the_wall(tiny, offline, screenshot):
     context, heard = offline
-    page = show(context, tiny("06_sound", SOUND))
+    page = show(context, tiny("96", SOUND))
     with context.expect_page() as opened:
         page.keyboard.press("s")
     speaker, notes = opened.value, opened.value.locator(".speaker-controls-notes .value")
@@ -245,7 +239,7 @@ def test_the_speakers_window_shows_the_notes_of_the_slide_on_the_wall(tiny, offl
 
 
 def test_a_deck_prints_one_page_a_slide(tiny, offline):
-    page = show(offline[0], tiny("06_sound", SOUND), "?print-pdf")
+    page = show(offline[0], tiny("96", SOUND), "?print-pdf")
     page.wait_for_selector(".pdf-page")
     assert page.locator(".pdf-page").count() == 3
     assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 3

@@ -1,13 +1,18 @@
 """Each lesson, run top to bottom in JupyterLab as a reader would, its sliders moved by keyboard."""
 
+from pathlib import PurePath
+
 import nbformat
 import pytest
 from lab import CODE_CELLS, ROOT, TOKEN
 
+from authoring.build import page_of, sources
 from course_utils import checks
 
 NOTEBOOKS = ROOT / "notebooks"
-LESSONS = [page.name for page in sorted(NOTEBOOKS.glob("[0-9][0-9]_*.ipynb"))]
+PAGES = [page_of(source).relative_to(NOTEBOOKS).as_posix() for source in sources()]
+LESSONS = [name for name in PAGES if "/" not in name]
+WITH_EXPLORER = [name for name in PAGES if "explore(" in (NOTEBOOKS / name).read_text(encoding="utf-8")]
 
 
 def code_cells(name):
@@ -25,24 +30,55 @@ def wait_until(page, condition, seconds=5):
 
 
 @pytest.mark.parametrize("name", LESSONS)
-def test_a_lesson_runs_from_top_to_bottom_without_an_error(lesson, screenshot, name):
+def test_the_first_screen_of_a_lesson_shows_a_picture(address, chromium, screenshot, name):
+    page = chromium.new_page(viewport={"width": 1400, "height": 900})
+    page.goto(f"{address}/lab/workspaces/auto-first{name[:2]}/tree/notebooks/{name}?token={TOKEN}&reset")
+    picture = page.locator(".jp-RenderedImage img").first
+    picture.wait_for(timeout=60_000)
+    page.wait_for_timeout(1000)
+    screenshot(page, f"{name[:2]}-first-screen")
+    box = picture.bounding_box()
+    assert box["y"] > 0 and box["y"] + box["height"] < 900
+    page.close()
+
+
+def test_a_page_that_was_run_and_saved_shows_its_still_twin_the_next_day(
+    lesson, address, chromium, screenshot
+):
+    name = LESSONS[0]
     page = lesson(name)
-    screenshot(page, name[:2])
+    page.keyboard.press("Control+S")
+    page.wait_for_timeout(2000)
+    tomorrow = chromium.new_page(viewport={"width": 1400, "height": 900})
+    tomorrow.goto(f"{address}/lab/workspaces/auto-tomorrow/tree/notebooks/{name}?token={TOKEN}&reset")
+    tomorrow.click("text=/^Kernel$/ >> nth=0")
+    tomorrow.click("li[data-command='kernelmenu:restart']")
+    tomorrow.wait_for_timeout(3000)
+    assert tomorrow.locator("text=Error displaying widget").count() == 0
+    assert tomorrow.locator(".jp-RenderedImage img").count() > 0
+    screenshot(tomorrow, "01-tomorrow")
+    tomorrow.close()
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_runs_from_top_to_bottom_without_an_error(lesson, screenshot, name):
+    page = lesson(name)
+    screenshot(page, PurePath(name).stem[:2])
     cells = page.evaluate(CODE_CELLS)
     assert [cell["execution_count"] for cell in cells] == list(range(1, len(code_cells(name)) + 1))
     assert not [output for cell in cells for output in cell["outputs"] if output["output_type"] == "error"]
 
 
-@pytest.mark.parametrize("name", LESSONS)
+@pytest.mark.parametrize("name", WITH_EXPLORER)
 def test_every_slider_and_switch_works_by_keyboard_and_changes_the_picture(lesson, screenshot, name):
     page = lesson(name)
     explorers = page.locator(".widget-vbox:has(img)")
-    assert explorers.count() == sum("explore(" in cell.source for cell in code_cells(name)) > 0
+    assert explorers.count() == sum("explore(" in cell.source for cell in code_cells(name))
     for i in range(explorers.count()):
         explorer = explorers.nth(i)
         explorer.scroll_into_view_if_needed()
         picture = explorer.locator("img")
-        screenshot(explorer, f"{name[:2]}-explorer-{i + 1}")
+        screenshot(explorer, f"{PurePath(name).stem[:2]}-explorer-{i + 1}")
         assert picture.get_attribute("alt")
         handles, switches = explorer.locator(".noUi-handle"), explorer.locator(".widget-toggle-button")
         assert handles.count() + switches.count() > 0
@@ -55,7 +91,7 @@ def test_every_slider_and_switch_works_by_keyboard_and_changes_the_picture(lesso
             control.focus()
             page.keyboard.press(key)
             wait_until(page, lambda: picture.get_attribute("src") != before)  # noqa: B023
-        screenshot(explorer, f"{name[:2]}-explorer-{i + 1}-moved")
+        screenshot(explorer, f"{PurePath(name).stem[:2]}-explorer-{i + 1}-moved")
 
 
 def test_a_held_key_ends_on_its_last_value_and_queues_no_frames(lesson):

@@ -16,8 +16,11 @@ from course_utils.checks import (
     hint,
     number,
     numbers,
+    reply,
     solution,
 )
+
+checks.find("1A")  # before a test registers exercises of its own
 
 
 @pytest.fixture
@@ -136,3 +139,33 @@ def test_a_function_that_fails_as_its_items_are_asked_for_is_a_wrong_answer():
 
 def test_what_is_no_number_is_shown_on_one_line(sample):
     assert "\n" not in feedback("1Z", np.array([["a"], ["b"]]))
+
+
+@pytest.mark.parametrize(
+    "guess, answer, line",
+    [
+        (10, 43, "You said 10 ms; it is 43 ms, 4.3 times as much."),
+        (43.0, 10, "You said 43 ms; it is 10 ms, smaller by a factor of 4.3."),
+        (np.float64(42), 43, "You said 42 ms; it is 43 ms: close."),
+        (43, 43, "You said 43 ms; it is 43 ms, as you said."),
+        (0, 43, "You said 0 ms; it is 43 ms."),
+        (None, 43_000, "It is 43,000 ms."),
+    ],
+)
+def test_a_reply_compares_a_guess_in_words(capsys, guess, answer, line):
+    reply(guess, answer, "ms")
+    assert capsys.readouterr().out == f"{line}\n"
+
+
+def test_a_reply_compares_choices_too(capsys):
+    reply("B = 16", "B = 64")
+    reply("B = 64", "B = 64")
+    assert capsys.readouterr().out == (
+        "You said B = 16; it is B = 64.\nYou said B = 64; it is B = 64, as you said.\n"
+    )
+
+
+@pytest.mark.parametrize("guess, answer", [("ten", 10), (float("nan"), 10), (10, "B = 64"), ([10], 10)])
+def test_a_guess_that_cannot_be_compared_is_named(guess, answer):
+    with pytest.raises(ValueError, match=r"your guess must be a .*, or None to skip it, got"):
+        reply(guess, answer)

@@ -35,9 +35,8 @@ student_id = ""  # your id as your teacher writes it; leave it empty for the pub
 import numpy as np
 import torch
 
-from course_utils.claims import CLAIMS_FILE  # the recorded results lie beside it
-from course_utils.results import read_results, summarize
 from course_utils.homework import Paper
+from course_utils.results import by_seed, interval, read_results
 
 paper = Paper("momentum", student_id)
 beta = paper.choose("beta", [0.5, 0.8, 0.9, 0.95])
@@ -329,20 +328,18 @@ for _t in range(1, 26):
 # For the batch size of your paper, the cell below prints three comparisons of β = 0 and β = 0.9.
 
 # %% nbgrader={"grade": false, "grade_id": "comparisons", "locked": true, "schema_version": 3, "solution": false, "task": false}
-grid = read_results(CLAIMS_FILE.parent / "results" / "momentum_grid.csv")
-last = grid[(grid["step"] == 200) & (grid["batch_size"] == batch_size)]
+last = read_results("momentum_grid", step=200, batch_size=batch_size)
 last = last.assign(log_loss=np.log10(last["train_loss"]))
-lines = summarize(last, by=["momentum", "lr"], value="log_loss").set_index(["momentum", "lr"])
+log_losses = by_seed(last, "log_loss", "momentum", "lr")  # a line for each seed
 print(f"B = {batch_size:,}, training loss after 200 updates, 95 % interval over 5 seeds")
 for name, rates in {
     "same η = 0.1": {0.0: 0.1, 0.9: 0.1},
     "same η/(1 − β) = 0.1": {0.0: 0.1, 0.9: 0.01},
-    "each at its best η": {b: lines.loc[b]["mean"].idxmin() for b in (0.0, 0.9)},
+    "each at its best η": {b: log_losses[b].mean().idxmin() for b in (0.0, 0.9)},
 }.items():
     for b, rate in rates.items():
-        low, middle, high = 10 ** (
-            lines.loc[(b, rate), "mean"] + lines.loc[(b, rate), "half_width"] * np.array([-1, 0, 1])
-        )
+        mean, half_width, _ = interval(log_losses[b, rate])
+        low, middle, high = 10 ** (mean + half_width * np.array([-1, 0, 1]))
         print(f"{name:22} β = {b:<4} η = {rate:<5g} loss {middle:.4f} ({low:.4f} to {high:.4f})")
 
 # %% [markdown]

@@ -37,9 +37,8 @@ import pandas as pd
 import torch
 from torch import nn
 
-from course_utils.claims import CLAIMS_FILE  # the recorded results lie beside it
-from course_utils.results import read_results
 from course_utils.homework import Paper
+from course_utils.results import read_results
 
 paper = Paper("sharpness", student_id)
 canyon = np.array([paper.choose("canyon", [30.0, 50.0, 80.0]), 0.1])  # eigenvalues at one minimum
@@ -388,7 +387,7 @@ for _spectrum, _answer in [
 # Then look at what it says about your paper: `sharper_by(recorded, level, lr, 16, 4000)`.
 
 # %% nbgrader={"grade": false, "grade_id": "recorded", "locked": true, "schema_version": 3, "solution": false, "task": false}
-recorded = read_results(CLAIMS_FILE.parent / "results" / "sharpness_digits.csv")
+recorded = read_results("sharpness_digits")
 print(recorded[["batch_size", "lr", "seed", "level", "largest_eigenvalue", "status"]].head())
 
 
@@ -429,7 +428,7 @@ _ends = np.exp(_ttest(np.log([8.0, 0.5, 2.0]), 0).confidence_interval(0.95))
 assert np.allclose((_low, _high), _ends), "interval of the factors 8, a half and 2"
 _given = Paper("sharpness", student_id)
 _level, _rate = _given.choose("level", [0.2, 0.05]), _given.choose("lr", [1 / 16, 1 / 8, 1 / 4, 1 / 2])
-_bank = read_results(CLAIMS_FILE.parent / "results" / "sharpness_digits.csv")
+_bank = read_results("sharpness_digits")
 for _small, _large in ((16, 4000), (64, 400)):
     _there = (_bank["level"] == _level) & (_bank["lr"] == _rate) & (_bank["status"] == "ok")
     _of = [
