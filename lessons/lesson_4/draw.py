@@ -175,7 +175,7 @@ def rescaling(factors, alphas, cuts, measures: dict, answers):
             f"the predicted probabilities change by {change:.2f} points at most."
         )
 
-    return fig, update, {"a": Control("first layer × a, last ÷ a, a =", factors.tolist(), 1.0)}
+    return fig, update, {"a": Control("factor a", factors.tolist(), 1.0)}
 
 
 def _cut_panel(ax, alphas, cuts, one: int):
@@ -443,7 +443,7 @@ def leads(leads: dict):
 
 
 def surfaces(functions: dict, spectra: dict):
-    """Draw each function of two weights (2, ...) around (0, 0) in contours, lower places darker, with its eigenvalues."""
+    """Draw each function of two weights (2, ...) in contours around (0, 0): blue and dashed below it, yellow above it."""
     fig, axes = plt.subplots(1, len(functions), figsize=(9.6, 3.1), sharey=True)
     w = np.stack(np.meshgrid(*[np.linspace(-1, 1, 121)] * 2))
     for ax, (name, f) in zip(axes, functions.items(), strict=True):
@@ -453,11 +453,13 @@ def surfaces(functions: dict, spectra: dict):
         ax.contourf(*w, height, levels=levels, cmap="cividis", norm="asinh", alpha=0.75, extend="both")
         ax.contour(*w, height, levels=levels, colors="#333333", linewidths=0.6)
         ax.plot(0, 0, "o", color=ORANGE, markersize=6)
-        ax.set(title=name, xlabel="w₁", aspect="equal")
+        ax.set(title=name, xlabel="w₁", aspect="equal", xticks=(-1, 0, 1), yticks=(-1, 0, 1))
         ax.grid(False)
     axes[0].set_ylabel("w₂")
-    return fig, "Four surfaces around a critical point at (0, 0), contours. " + " ".join(
-        f"{name}: eigenvalues {low:g} and {high:g}." for name, (low, high) in spectra.items()
+    return (
+        fig,
+        "Contours of four surfaces around a critical point at (0, 0), dashed where lower than it. "
+        + " ".join(f"{name}: eigenvalues {low:g} and {high:g}." for name, (low, high) in spectra.items()),
     )
 
 
@@ -467,7 +469,7 @@ def edge(edges: dict, *, every: int):
     for (rate, tops), color, marker in zip(edges.items(), (BLUE, ORANGE, GREEN), "osD", strict=True):
         ax.plot(every * np.arange(len(tops)), tops, color=color, marker=marker, markersize=3)
         ax.axhline(2 / rate, color=color, linestyle="--", linewidth=1.2)
-        ax.text(every * len(tops), 2 / rate, f"2/η for η = {rate}", color=color, va="center")
+        ax.text(every * (len(tops) - 1) + 6, 2 / rate, f"2/η for η = {rate}", color=color, va="center")
     ax.set(xlim=(0, every * (len(tops) - 1)), ylim=(0, 45), xlabel="updates", ylabel="λ_max")
     ax.set_title("Full batch, no noise: up to the border")
     return fig, "λ_max against updates of full-batch training. " + " ".join(

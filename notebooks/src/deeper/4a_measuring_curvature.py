@@ -23,36 +23,11 @@
 # You should know what an eigenvalue is.
 
 # %%
-import copy
-from functools import partial
-
 import numpy as np
 import pandas as pd
 import torch
-import torch.nn.functional as F
-from torch import nn
 
-from course_utils.checks import check, hint, reply, solution
-from course_utils.curvature import (
-    Hessian,
-    filter_normalised,
-    flat_weights,
-    hutchinson_trace,
-    hvp,
-    lanczos,
-    loss_along,
-    rescale_layers,
-    sam_sharpness,
-    top_eigenvalue,
-    weights_at,
-)
-from course_utils.data import Split, load_mnist
-from course_utils.models import mlp
-from course_utils.plotting import show
-from course_utils.results import by_seed, interval, read_results
-from course_utils.timing import make_update
-from course_utils.training import evaluate, minibatches
-from lessons.lesson_4 import draw
+from course_utils.curvature import lanczos
 
 # %%
 device = "cpu"  # or "cuda", "mps"
@@ -140,6 +115,22 @@ pd.DataFrame(ways, index=["larger eigenvalue", "smaller eigenvalue"]).T.round(6)
 # Both have the same learning rate, and both are kept as they were the first time their training loss lay below 0.5, 0.2, 0.1 and 0.05.
 
 # %%
+import copy
+from functools import partial
+
+import torch.nn.functional as F
+from torch import nn
+
+from course_utils.checks import check, hint, reply, solution
+from course_utils.curvature import Hessian, flat_weights, hvp, top_eigenvalue, weights_at
+from course_utils.data import Split, load_mnist
+from course_utils.models import mlp
+from course_utils.plotting import show
+from course_utils.timing import make_update
+from course_utils.training import evaluate, minibatches
+from lessons.lesson_4 import draw
+
+# %%
 digits = load_mnist()[0][:large_batch].to(device)
 
 
@@ -170,10 +161,10 @@ small, large = (on_the_way[size][level] for size in (small_batch, large_batch))
 # Now λ_max, the naive way first: with the difference of two gradients, which was good enough for two weights.
 # To keep rounding out of it everything is in float64; and the search is thirty rounds of *power iteration*, v ← Hv, made long one again each time.
 #
-# **Guess.** A difference of gradients gets better as its step ε gets smaller, until rounding spoils it. Will it here? The exact λ_max is about 4; what does a step of ε = 0.001 say?
+# **Guess.** A difference of gradients gets better as its step ε gets smaller, until rounding spoils it. Will it here? The exact λ_max is 3.6; what does a step of ε = 0.0001 say?
 
 # %%
-guess_difference = None  # λ_max by differences, ReLU, ε = 0.001; a number, or None to skip
+guess_difference = None  # λ_max by differences, ReLU, ε = 0.0001; a number, or None to skip
 
 
 # %%
@@ -211,16 +202,15 @@ for name, network in fine.items():
     ]
     found[name] = [power_iteration(way, first) for way in ways_there]
 show(*draw.differences(epsilons, found, exact, guess=guess_difference))
-reply(guess_difference, found["ReLU"][2])
+reply(guess_difference, found["ReLU"][3])
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
 # On the smooth network the difference is right at every small step.
-# On the ReLU network a smaller step is no cure: at 0.001 it is off by a factor of several.
+# On the ReLU network a smaller step is no cure: at 0.001 it is too large by a factor of two, at 0.0001 by a factor of four.
 # A ReLU's slope jumps at its kink; the difference divides that jump by 2ε and calls it curvature, and power iteration goes and *looks* for the direction with the most of it.
-# (At 0.0001 a few kinks are left within the step, at 0.00001 one or none: then the difference is many times too large, or right.
-# Which of the two hangs on the last digits of the weights, and so on the machine.)
+# (How large it gets below 0.001 hangs on the last digits of the weights, and so on the machine: a few kinks are left within the step, or one, or none.)
 #
 # </details>
 #
@@ -334,6 +324,9 @@ check("4C", ratio_at)
 
 
 # %%
+from course_utils.curvature import hutchinson_trace, loss_along
+
+
 def cost_of_noise(model, split, sigma=0.003, num=30):
     """Return ½σ²·tr H with its error, and the mean rise of the loss measured over `num` steps."""
     generator, w = torch.Generator().manual_seed(0), flat_weights(model)
@@ -370,14 +363,14 @@ pd.DataFrame({name: cost_of_noise(model, quick) for name, model in networks.item
 
 
 # %%
-def scaled_eigenvalue(model, split):
-    return top_eigenvalue(model, split, scale=flat_weights(model).abs())
+from course_utils.curvature import sam_sharpness
+from lessons.lesson_4.networks import rescale_layers
 
 
 def measures(model):
     return {
         "λ_max": top_eigenvalue(model, quick),
-        "λ_max of D·H·D": scaled_eigenvalue(model, quick),
+        "λ_max of D·H·D": top_eigenvalue(model, quick, scale=flat_weights(model).abs()),
         "one step, ρ = 0.5": sam_sharpness(model, quick, rho=0.5, adaptive=True),
         "30 steps, ρ = 0.5": sam_sharpness(
             model, quick, rho=0.5, adaptive=True, num_steps=30
@@ -391,7 +384,8 @@ pd.DataFrame({f"a = {a}": measures(rescale_layers(small, a)) for a in (1, 3, 10)
 
 # %% [markdown]
 # Now lesson 4's question, with these measures: how much sharper is the full batch than B = 16, at the same training loss (0.05) and the same η?
-# Recorded on 4,000 digits, five seeds; a radius ρ of 0.5 lets every weight move by half its size in one direction, or all of them by a sixth of a hundredth.
+# Recorded on 4,000 digits, five seeds.
+# (ρ = 0.5 lets a single weight change by half its size, or all 101,770 of them by 0.16 % each.)
 #
 # **Guess.** By the one-step measure at ρ = 0.5: how many times as sharp as B = 16 is the full batch at η = 1/4?
 
@@ -400,11 +394,14 @@ guess_step = None  # the full batch's rise over that of B = 16, or None to skip
 
 
 # %%
-def ratio(column, rate, optimizer="sgd", sizes=(4000, 16)):
-    """Return the ratio of two batch sizes, paired over seeds, and its 95 % interval."""
-    rows = read_results("scale_free_sharpness", optimizer=optimizer, lr=rate)
+from course_utils.results import by_seed, interval, read_results
+
+
+def ratio(column, rate):
+    """Return full batch over B = 16, paired over seeds, and the 95 % interval."""
+    rows = read_results("scale_free_sharpness", optimizer="sgd", lr=rate)
     values = by_seed(rows, column, "batch_size")
-    mean, half, _ = interval(np.log(values[sizes[0]] / values[sizes[1]]))
+    mean, half, _ = interval(np.log(values[4000] / values[16]))
     return np.exp([mean, mean - half, mean + half])
 
 
@@ -465,6 +462,9 @@ pd.DataFrame(table).rename_axis("full batch over B = 16, five seeds, 95 % interv
 
 
 # %%
+from lessons.lesson_4.networks import filter_normalised
+
+
 def cuts_through(model, normalised, alphas, num_directions=5):
     """Return the loss along random directions, (directions, alphas)."""
     w, generator = flat_weights(model), torch.Generator().manual_seed(2)

@@ -159,10 +159,11 @@ quantities = {  # column, factor, what the paper has for 256 and for 6,000
     "distance from the start": ("distance", 1, "", ""),
 }
 
-# %% f1 tags=["reveal"]
 f1 = every_f1[every_f1["num_train"] == 60_000]
 means = f1.groupby("batch_size").mean(numeric_only=True)
 deviations = f1.groupby("batch_size").std(numeric_only=True)
+
+# %% f1 tags=["reveal"]
 tops = means["largest_eigenvalue"]
 reply(guess_sharper, "small batch" if tops[256] > tops[6000] else "large batch")
 
@@ -183,7 +184,7 @@ pd.DataFrame(
 # <details><summary>After your guess</summary>
 #
 # By Keskar's measure the paper's result comes out again, and more so: the large batch is some 240 times as sharp, it is trained to a higher accuracy, and it ends nearer to its start (in the paper: 3 to 10 times nearer).
-# λ_max and the trace say the *opposite*: at the large batch's point the loss bends less by a factor of 75 and more.
+# λ_max and the trace say the *opposite*: at the large batch's point the loss bends some eighty times less.
 #
 # Both are right.
 # The large batch's training loss is smaller by a factor of several thousand, since the budget matches nothing, and curvature has fallen with it.

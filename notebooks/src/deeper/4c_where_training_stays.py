@@ -30,14 +30,6 @@ import torch.nn.functional as F
 
 from course_utils.checks import reply
 from course_utils.claims import verdict
-from course_utils.curvature import (
-    Hessian,
-    flat_weights,
-    hvp,
-    lanczos,
-    loss_along,
-    top_eigenvalues,
-)
 from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.plotting import show
@@ -144,6 +136,8 @@ pd.Series(reached, name="loss after 200 updates").rename_axis(
 # Many pixels at the rim are black on all training digits, and the weights behind them change nothing, in any direction.
 
 # %%
+from course_utils.curvature import Hessian, flat_weights, loss_along, top_eigenvalues
+
 train_set = load_mnist()[0]
 network = mlp((784, 128, 10), seed=0)
 training = {"batch_size": 16, "lr": 1 / 4, "num_epochs": 4, "eval_steps": []}
@@ -198,6 +192,9 @@ bounds.rename_axis("training loss").sort_index(ascending=False)
 
 
 # %%
+from course_utils.curvature import hvp, lanczos
+
+
 def squared_error(model, split):
     targets = F.one_hot(split.labels, 10).float()
     return ((model(split.images) - targets) ** 2).sum(1).mean() / 2
@@ -206,8 +203,11 @@ def squared_error(model, split):
 def curvature_now(model, split):
     weights = list(model.parameters())
     start = torch.ones(sum(w.numel() for w in weights))
-    product = lambda v: hvp(squared_error(model, split), weights, v)  # noqa: E731
-    return lanczos(product, start, tol=0.01).eigenvalues[0]
+    loss = squared_error(model, split)
+    return lanczos(lambda v: hvp(loss, weights, v), start, tol=0.01).eigenvalues[0]
+
+
+# %%
 
 
 def at_the_edge(lr, num_steps=500, every=25):
