@@ -174,6 +174,7 @@ def box(claim: Claim, seen: bool = True) -> str:
     table = Path(os.path.relpath(CLAIMS_FILE.with_suffix(".md"))).as_posix()
     label = f'<a href="{table}" title="all verdicts">{claim.id}</a>'
     return (
+        " \n"  # by its first line JupyterLab labels what is collapsed
         f'<div class="verdict" style="border-left: 5px solid {color}; padding: 2px 0 2px 14px; margin: 6px 0; '
         f'max-width: 56em; line-height: 1.5"><div>{claim.says}, {label}: “{html.escape(claim.claim)}.”</div>'
         f'<div><strong style="background-color: {color}; color: white; padding: 1px 9px; border-radius: 9px">'

@@ -8,7 +8,6 @@ call gives the same result. "Weights" are all parameters of the model, frozen on
 used and changes nothing else.
 """
 
-import copy
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -23,13 +22,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from course_utils.data import Split
+from course_utils.training import check_whole, evaluate, evaluation_mode
 
 BATCH_SIZE = 5_000  # examples in memory at a time
 CLOSE = 0.03  # a neighbour of an eigenvalue nearer than this share of it may not have shown itself yet
 SEEN = 1e-3  # residual, as a share of the eigenvalue, from which on no larger one was missed in 500 trials
-
-
-# ------------------------------------------------------------------------------------------ weights as a vector
+EXAMPLES, WEIGHTS = "the number of examples", "the number of weights"
 
 
 def flat_weights(model: nn.Module) -> Tensor:
@@ -40,18 +38,17 @@ def flat_weights(model: nn.Module) -> Tensor:
 @contextmanager
 def weights_at(model: nn.Module, vector: Tensor) -> Iterator[nn.Module]:
     """Give `model` the weights `vector` (num_weights,) inside the block, and its own again after it."""
-    _check_vector("vector", vector, model)
-    before = [w.detach().clone() for w in model.parameters()]
+    before = flat_weights(model)
     try:
-        _put(model, _unflatten(vector, before))
+        _put(model, _vector("vector", vector, before))
         yield model
     finally:
         _put(model, before)
 
 
 @torch.no_grad()
-def _put(model: nn.Module, values: Sequence[Tensor]) -> None:
-    for w, value in zip(model.parameters(), values, strict=True):
+def _put(model: nn.Module, vector: Tensor) -> None:
+    for w, value in zip(model.parameters(), _unflatten(vector, list(model.parameters())), strict=True):
         w.copy_(value)
 
 
@@ -60,96 +57,40 @@ def _unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
     return [part.view(w.shape) for part, w in zip(parts, like, strict=True)]
 
 
-def filter_normalised(direction: Tensor, model: nn.Module) -> Tensor:
-    """Return `direction` (num_weights,) with each filter as long as the model's, d_f ← d_f · |w_f| / |d_f|.
-
-    A filter is what feeds one output channel, in a dense layer one row of the matrix. Biases and the weights of
-    normalisation layers, all that has one axis, become zero (Li et al. 2018, arXiv 1712.09913). Two networks
-    whose weights differ only in scale then show the same picture along such a direction.
-    """
-    _check_vector("direction", direction, model)
-    weights = [w.detach() for w in model.parameters()]
-    pairs = zip(_unflatten(direction, weights), weights, strict=True)
-    return torch.cat([_normalise_filters(d, w).flatten() for d, w in pairs])
-
-
-def _normalise_filters(d: Tensor, w: Tensor) -> Tensor:
-    if w.dim() < 2:
-        return torch.zeros_like(d)
-    d_norm, w_norm = d.flatten(1).norm(dim=1), w.flatten(1).norm(dim=1)
-    ratio = torch.where(d_norm > 0, w_norm / d_norm, 0)  # a filter of zeros has no direction to keep
-    return d * ratio.view(-1, *[1] * (d.dim() - 1))
-
-
-def rescale_layers(model: nn.Sequential, a: float) -> nn.Sequential:
-    """Return another network of the same function: first weights and biases times `a`, last weights over `a`.
-
-    Since relu(a·x) = a·relu(x), this holds for two dense layers with a ReLU between them and for a > 0 (Dinh et
-    al. 2017, arXiv 1703.04933). Raises ValueError for any other network or `a`.
-    """
-    if not 0 < a < math.inf:
+def _vector(name: str, v: Tensor, weights: Tensor) -> Tensor:
+    """Return `v` on the device and in the precision of `weights` (n,); raise ValueError unless it is (n,) as well."""
+    if v.shape != weights.shape:
         raise ValueError(
-            f"a must be a positive finite number, got {a!r}: a ReLU commutes with no other factor"
+            f"{name} must be a vector ({len(weights)},), one number a weight, as flat_weights gives it; "
+            f"got shape {tuple(v.shape)}"
         )
-    twin = copy.deepcopy(model)
-    layers = [layer for layer in twin if not isinstance(layer, nn.Flatten)]
-    if [type(layer) for layer in layers] != [nn.Linear, nn.ReLU, nn.Linear]:
-        raise ValueError(
-            f"model must be Linear, ReLU, Linear, such as mlp((784, 128, 10), seed=0), got {layers}"
-        )
-    with torch.no_grad():
-        for w, factor in ((layers[0].weight, a), (layers[0].bias, a), (layers[2].weight, 1 / a)):
-            w.mul_(factor)
-    return twin
+    return _like(weights, v)
 
 
-# ---------------------------------------------------------------------------------- the loss and its derivatives
+def _like(weights: Tensor, values: Tensor | np.ndarray) -> Tensor:
+    """Return `values` in the precision of `weights` and on their device, in this order: not every one has float64."""
+    return torch.as_tensor(values).to(weights.dtype).to(weights.device)
 
 
 class _Loss:
     """The mean cross-entropy over a split as a function of the weight vector, with the model's buffers as now."""
 
     def __init__(self, model: nn.Module, split: Split, batch_size: int):
-        _check_some(split)
-        _check_plain(model)
         self.weights = flat_weights(model)
-        _check_whole("batch_size", batch_size, 1)
-        if split.images.device != self.weights.device:
-            raise ValueError(
-                f"model on {self.weights.device} but data on {split.images.device}: move one with .to(device)"
-            )
-        parts = split.images.split(batch_size), split.labels.split(batch_size)
-        self.chunks = list(zip(*parts, strict=True))
-        self.n = len(split)
-        self._model = model
+        _check_function(model, split)
+        check_whole("batch_size", batch_size)
+        self.chunks = list(zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True))
+        self.n, self._model = len(split), model
         self._like = dict(model.named_parameters())
         self._buffers = {name: b.clone() for name, b in model.named_buffers()}
 
-    def logits(self, w: Tensor, images: Tensor) -> Tensor:
-        """Return the logits (n, classes) for `images` (n, c, h, w) of the model with weights `w`."""
+    def part(self, w: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+        """Return the share, in nats, that one chunk has in the mean loss of the model with weights `w`."""
         parts = _unflatten(w, list(self._like.values()))
         state = self._buffers | dict(zip(self._like, parts, strict=True))
-        with _evaluation_mode(self._model):
-            return functional_call(self._model, state, (images,))
-
-    def part(self, w: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        """Return the share, in nats, that one chunk has in the mean loss."""
-        return F.cross_entropy(self.logits(w, images), labels, reduction="sum") / self.n
-
-    @torch.no_grad()
-    def __call__(self, w: Tensor) -> float:
-        """Return the loss (nats) at `w`."""
-        return sum(self.part(w, *chunk).item() for chunk in self.chunks)
-
-    @torch.no_grad()
-    def with_accuracy(self, w: Tensor) -> tuple[float, float]:
-        """Return the loss (nats) and the accuracy (fraction) at `w`."""
-        loss = correct = 0.0
-        for images, labels in self.chunks:
-            logits = self.logits(w, images)
-            loss += F.cross_entropy(logits, labels, reduction="sum").item()
-            correct += (logits.argmax(1) == labels).sum().item()
-        return loss / self.n, correct / self.n
+        with evaluation_mode(self._model):
+            logits = functional_call(self._model, state, (images,))
+        return F.cross_entropy(logits, labels, reduction="sum") / self.n
 
     @torch.enable_grad()
     def with_gradient(self, w: Tensor) -> tuple[float, Tensor]:
@@ -162,27 +103,26 @@ class _Loss:
             loss += part.item()
         return loss, gradient
 
-
-@contextmanager
-def _evaluation_mode(model: nn.Module) -> Iterator[None]:
-    training = [module for module in model.modules() if module.training]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module in training:  # not model.train(), which would also set those that were in evaluation mode
-            module.training = True
+    def at_weights(self) -> tuple[float, Tensor]:
+        """Return the same at the weights of the model; raise ValueError for a loss that is no finite number."""
+        loss, gradient = self.with_gradient(self.weights)
+        if not math.isfinite(loss):
+            raise ValueError(
+                f"the loss must be a finite number, got {loss}: the weights have diverged; train with a smaller lr"
+            )
+        return loss, gradient
 
 
 def hvp(loss: Tensor, weights: Sequence[Tensor], v: Tensor) -> Tensor:
     """Return the product H·v (num_weights,) of the Hessian of `loss`, a scalar made from `weights`, with `v`.
 
     H·v is the gradient of g·v, where g is the gradient of the loss: two backward passes and no matrix (Pearlmutter
-    1994, Neural Computation 6). `v` (num_weights,) counts through `weights` in their order.
+    1994, Neural Computation 6). `v` (num_weights,) counts through `weights` in their order. It is exact: a
+    difference of two gradients is not, because a ReLU's kinks count as curvature.
     """
-    _check_length("v", v, sum(w.numel() for w in weights))
     g = torch.autograd.grad(loss, weights, create_graph=True, materialize_grads=True)
-    return _gradient_of(torch.cat([part.flatten() for part in g]), weights, v)
+    g = torch.cat([part.flatten() for part in g])
+    return _gradient_of(g, weights, _vector("v", v, g))
 
 
 def _gradient_of(g: Tensor, weights: Sequence[Tensor], v: Tensor) -> Tensor:
@@ -206,45 +146,22 @@ class Hessian:
 
     def __init__(self, model: nn.Module, split: Split, *, batch_size: int = BATCH_SIZE):
         self._loss = _Loss(model, split, batch_size)
+        self.loss, self.gradient = self._loss.at_weights()
         self._weights = self._loss.weights.requires_grad_()
-        self._graph = None
-        if len(self._loss.chunks) == 1:
-            self.loss, self._graph = self._gradient_graph(*self._loss.chunks[0])
-            self.gradient = self._graph.detach()
-        else:
-            self.loss, self.gradient = self._loss.with_gradient(self._weights)
-        _check_finite(self.loss)
-        self.shape = (len(self._weights),) * 2
-        self.products = 0
+        chunks = self._loss.chunks
+        self._graphs = [self._graph(*chunks[0])] if len(chunks) == 1 else []
+        self.shape, self.products = (len(self._weights),) * 2, 0
 
     @torch.enable_grad()
-    def _gradient_graph(self, images: Tensor, labels: Tensor) -> tuple[float, Tensor]:
+    def _graph(self, images: Tensor, labels: Tensor) -> Tensor:
         loss = self._loss.part(self._weights, images, labels)
-        return loss.item(), torch.autograd.grad(loss, self._weights, create_graph=True)[0]
+        return torch.autograd.grad(loss, self._weights, create_graph=True)[0]
 
     def __matmul__(self, v: Tensor) -> Tensor:
-        _check_length("v", v, len(self._weights))
-        v = v.to(self._weights)
+        v = _vector("v", v, self._weights)
         self.products += 1
-        if self._graph is not None:
-            return _gradient_of(self._graph, [self._weights], v)
-        graphs = (self._gradient_graph(*chunk)[1] for chunk in self._loss.chunks)
+        graphs = self._graphs or (self._graph(*chunk) for chunk in self._loss.chunks)
         return sum(_gradient_of(g, [self._weights], v) for g in graphs)
-
-
-def hessian_vector_product(
-    model: nn.Module, split: Split, v: Tensor, *, batch_size: int = BATCH_SIZE
-) -> Tensor:
-    """Return H·v (num_weights,) for the Hessian H of the mean cross-entropy over `split`, and v (num_weights,).
-
-    It is exact (see `hvp`): a difference of two gradients is not, because a ReLU's kinks count as curvature.
-    Whoever needs many products at the same weights makes a `Hessian` and saves half the work.
-    """
-    _check_vector("v", v, model)
-    return Hessian(model, split, batch_size=batch_size) @ v
-
-
-# ------------------------------------------------------------------------------------------------- eigenvalues
 
 
 class Eigenpairs(NamedTuple):
@@ -283,7 +200,9 @@ def lanczos(
     Raises ValueError for an argument out of range, RuntimeError where `max_products` are not enough.
     """
     n = len(start)
-    _check_search(n, k, which, tol, max_products, start.dtype)
+    check_whole("k", k, 1, n, WEIGHTS)
+    check_whole("max_products", max_products)
+    _check_search(which, tol, start.dtype)
     generator = torch.Generator().manual_seed(0)
     basis = start.new_empty(min(n, max_products), n)
     basis[0] = start / start.norm()
@@ -302,11 +221,11 @@ def lanczos(
         errors, sizes = _errors(theta, residuals), np.maximum(abs(theta), size / 100)
         good = (errors <= tol * sizes) & (residuals <= SEEN * sizes)
         if m == n or (m >= k and good[:k].all()):
-            ritz_vectors = torch.from_numpy(vectors[:, :k].T.copy()).to(w) @ basis[:m]
+            ritz_vectors = _like(basis, vectors[:, :k].T.copy()) @ basis[:m]
             return Eigenpairs(theta[:k].copy(), ritz_vectors, np.maximum(errors[:k], 30 * eps * size), m)
         if ended:  # all that `start` can reach is found: go on with what it could not
             beta = 0.0
-            w = _orthogonalise(torch.randn(n, generator=generator, dtype=w.dtype).to(w.device), basis[:m])
+            w = _orthogonalise(_like(w, torch.randn(n, generator=generator, dtype=w.dtype)), basis[:m])
         off_diagonal.append(beta)
         if m < len(basis):
             basis[m] = w / w.norm()
@@ -334,24 +253,27 @@ def top_eigenvalues(
     model: nn.Module,
     split: Split,
     *,
-    k: int = 1,
-    which: str = "largest",
-    tol: float = 1e-3,
+    scale: Tensor | None = None,
     seed: int = 0,
-    max_products: int = 500,
     batch_size: int = BATCH_SIZE,
+    **search,
 ) -> Eigenpairs:
-    """Return the `k` largest (or smallest) eigenvalues of the Hessian over `split` and their eigenvectors.
+    """Return the `k` largest (or smallest) eigenvalues of the Hessian H over `split` and their eigenvectors.
 
-    See `lanczos` for `tol`, for the fields of the result and for the errors raised. It starts from the sum of two
-    unit vectors: the gradient, which comes free and lies for the most part among the top eigenvectors (Gur-Ari et
-    al. 2018, arXiv 1812.04754), and a random one drawn from `seed`, which has a part in every eigenvector.
+    With a vector `scale` (num_weights,) they are those of D·H·D, where D = diag(scale): with scale = |w| curvature
+    per relative change of each weight, which stays as it is when layers are rescaled (Kwon et al. 2021).
+
+    See `lanczos` for k, which, tol and max_products, for the fields of the result and for the errors raised. It
+    starts from the sum of two unit vectors: the gradient, which comes free and lies for the most part among the
+    top eigenvectors (Gur-Ari et al. 2018, arXiv 1812.04754), and a random one drawn from `seed`, which has a part
+    in every eigenvector.
     """
     hessian = Hessian(model, split, batch_size=batch_size)
-    generator = torch.Generator().manual_seed(seed)
-    start = torch.randn(hessian.shape[0], generator=generator).to(hessian.gradient)
-    start = F.normalize(start, dim=0) + F.normalize(hessian.gradient, dim=0, eps=1e-30)
-    return lanczos(hessian.__matmul__, start, k=k, which=which, tol=tol, max_products=max_products)
+    g = hessian.gradient
+    d = 1 if scale is None else _vector("scale", scale, g)
+    random = _like(g, torch.randn(len(g), generator=torch.Generator().manual_seed(seed)))
+    start = F.normalize(random, dim=0) + F.normalize(d * g, dim=0, eps=1e-30)
+    return lanczos(lambda v: d * (hessian @ (d * v)), start, **search)
 
 
 def top_eigenvalue(model: nn.Module, split: Split, **options) -> float:
@@ -382,26 +304,21 @@ def hutchinson_trace(
     For a vector z of independent signs, z·Hz has the trace as its mean and 2(|H|² - Σ H_ii²) as its variance
     (Hutchinson 1990). Raises ValueError for fewer than two probes, which would leave the spread unknown.
     """
-    _check_whole("num_probes", num_probes, 2)
+    check_whole("num_probes", num_probes, 2)
     hessian = Hessian(model, split, batch_size=batch_size)
     samples = np.empty(num_probes)
     for i in range(num_probes):
-        signs = torch.randint(2, hessian.shape[:1], generator=generator) * 2 - 1
-        z = signs.to(hessian.gradient)
-        samples[i] = z @ (hessian @ z)
+        z = _like(hessian.gradient, torch.randint(2, hessian.shape[:1], generator=generator) * 2 - 1)
+        samples[i] = float(z @ (hessian @ z))
     return Trace(float(samples.mean()), float(samples.std(ddof=1) / math.sqrt(num_probes)))
 
 
-# --------------------------------------------------------------------------------------------------- sharpness
-
-
 class Sharpness(NamedTuple):
-    """Keskar's `sharpness`, 100 · (max_loss - loss) / (1 + loss), the losses (nats), and evaluations of the loss."""
+    """Keskar's `sharpness`, 100 · (max_loss - loss) / (1 + loss), in percent, and the two losses (nats)."""
 
     sharpness: float
     max_loss: float
     loss: float
-    evaluations: int
 
 
 def keskar_sharpness(
@@ -426,41 +343,40 @@ def keskar_sharpness(
     Raises ValueError for an argument out of range, or a loss that is no finite number.
     """
     _check_positive("epsilon", epsilon)
-    _check_whole("iterations", iterations, 1)
+    check_whole("iterations", iterations)
     loss = _Loss(model, split, batch_size)
-    x = loss.weights
-    generator = torch.Generator().manual_seed(seed)
-    matrix = None if subspace is None else _random_matrix(x, subspace, generator)
-    coordinates = (
-        x if matrix is None else torch.linalg.lstsq(matrix, x[:, None], driver="gels").solution[:, 0]
-    )
-    half = epsilon * (coordinates.abs().double().cpu().numpy() + 1)  # half the width of the box
-    losses = [loss(x)]
-    _check_finite(losses[0])
+    x, generator = loss.weights, torch.Generator().manual_seed(seed)
+    losses = [loss.at_weights()[0]]
+    matrix, coordinates = _plane(x.cpu(), subspace, generator)
+    half = epsilon * (coordinates.abs().double().numpy() + 1)  # half the width of the box
 
     def measure(y: np.ndarray) -> tuple[float, np.ndarray]:
-        step = torch.from_numpy(y).to(x)
-        value, gradient = loss.with_gradient(x + (step if matrix is None else matrix @ step))
+        y = torch.from_numpy(y).to(x.dtype)
+        value, gradient = loss.with_gradient(x + (y if matrix is None else matrix @ y).to(x.device))
         losses.append(value)
-        return value, (gradient if matrix is None else gradient @ matrix).double().cpu().numpy()
+        gradient = gradient.cpu() if matrix is None else gradient.cpu() @ matrix
+        return value, gradient.double().numpy()
 
-    def objective(y: np.ndarray) -> tuple[float, np.ndarray]:
-        value, gradient = measure(y)
-        return -scale * value, -scale * gradient
+    def downhill(y: np.ndarray) -> tuple[float, np.ndarray]:
+        return tuple(-scale * part for part in measure(y))
 
     start = half * (torch.rand(len(half), generator=generator, dtype=torch.float64).numpy() * 2 - 1) / 10
     # The first step is as long as the gradient. Unscaled, ten steps cross a box of 1e-3 at a loss of 0.3, but at
     # a loss of 2e-4 they find a tenth of the maximum: where the loss is low, any minimum would pass for flat.
     scale = 10 * half.sum() / (abs(measure(start)[1]).sum() or 1)
     options = {"maxiter": iterations, "ftol": 0, "gtol": 0}  # or a flat minimum would end the search at once
-    minimize(objective, start, jac=True, method="L-BFGS-B", bounds=np.c_[-half, half], options=options)
+    minimize(downhill, start, jac=True, method="L-BFGS-B", bounds=np.c_[-half, half], options=options)
     highest = float(np.nanmax(losses))
-    return Sharpness(100 * (highest - losses[0]) / (1 + losses[0]), highest, losses[0], len(losses))
+    return Sharpness(100 * (highest - losses[0]) / (1 + losses[0]), highest, losses[0])
 
 
-def _random_matrix(x: Tensor, columns: int, generator: torch.Generator) -> Tensor:
-    _check_whole("subspace", columns, 1, len(x), " (the number of weights)")
-    return torch.randn(len(x), columns, generator=generator, dtype=x.dtype).to(x.device)
+def _plane(x: Tensor, columns: int | None, generator: torch.Generator) -> tuple[Tensor | None, Tensor]:
+    """Return Keskar's A (num_weights, columns), or None for the identity, and the coordinates A⁺x."""
+    if columns is None:
+        return None, x
+    check_whole("subspace", columns, 1, len(x), WEIGHTS)
+    matrix = torch.randn(len(x), columns, generator=generator, dtype=x.dtype)
+    return matrix, torch.linalg.lstsq(matrix, x[:, None], driver="gels").solution[:, 0]
 
 
 def sam_sharpness(
@@ -470,31 +386,42 @@ def sam_sharpness(
     rho: float,
     group_size: int | None = None,
     adaptive: bool = False,
+    num_steps: int = 1,
     batch_size: int = BATCH_SIZE,
 ) -> float:
-    """Return by how much (nats) the loss rises at SAM's worst step of length `rho`, averaged over groups.
+    """Return by how much (nats) the loss rises at the worst step of length `rho`, averaged over groups of examples.
 
-    The step is e = rho·g / |g|, the worst to first order, with g the gradient over a group of `group_size`
-    consecutive examples (None: all): the m-sharpness of Foret et al. 2021 (arXiv 2010.01412). `adaptive` measures
-    length against the size of each weight, e = rho·w²·g / |w·g| (Kwon et al. 2021, arXiv 2102.11600), which
-    leaves the result as it is when layers are rescaled. A last group that is short counts by its examples.
+    A group has `group_size` consecutive examples (None: all), the last one perhaps fewer, and counts by them: the
+    m-sharpness of Foret et al. 2021 (arXiv 2010.01412). `adaptive` measures the length of e / |w|, weight by weight
+    (Kwon et al. 2021, arXiv 2102.11600), which leaves the result as it is when layers are rescaled.
+
+    One step is the worst to first order, e = rho·g / |g|, or rho·w²·g / |w·g|, which misleads where the slope g
+    nearly vanishes. With more `num_steps`, g is taken anew where the last step led, and the highest loss met counts:
+    projected ascent with a long stride, which rises at every step where the loss is convex (Journée et al. 2010,
+    JMLR 11). On networks 784-32-10, 30 steps and 300 agreed to four digits.
 
     Raises ValueError for an argument out of range, or a loss that is no finite number.
     """
+    _check_function(model, split)
     _check_positive("rho", rho)
-    _check_some(split)
-    group_size = len(split) if group_size is None else group_size
-    _check_whole("group_size", group_size, 1, len(split), " (the number of examples)")
-    rise = 0.0
-    for first in range(0, len(split), group_size):
-        loss = _Loss(model, split[first : first + group_size], batch_size)
-        before, g = loss.with_gradient(loss.weights)
-        _check_finite(before)
-        size = loss.weights.abs() if adaptive else 1
+    check_whole("num_steps", num_steps)
+    n = len(split)
+    group_size = n if group_size is None else check_whole("group_size", group_size, 1, n, EXAMPLES)
+    groups = [split[first : first + group_size] for first in range(0, n, group_size)]
+    rises = [_rise(_Loss(model, group, batch_size), rho, adaptive, num_steps) for group in groups]
+    return sum(rise * len(group) / n for rise, group in zip(rises, groups, strict=True))
+
+
+def _rise(loss: _Loss, rho: float, adaptive: bool, num_steps: int) -> float:
+    before, g = loss.at_weights()
+    size = loss.weights.abs() if adaptive else 1
+    losses = []
+    for _ in range(num_steps):
         length = (size * g).norm()
         step = size**2 * g * (rho / length) if length > 0 else torch.zeros_like(g)
-        rise += (loss(loss.weights + step) - before) * loss.n / len(split)
-    return rise
+        value, g = loss.with_gradient(loss.weights + step)
+        losses.append(value)
+    return float(np.max(losses)) - before
 
 
 class Line(NamedTuple):
@@ -519,23 +446,23 @@ def loss_along(
     networks (Goodfellow et al. 2015, arXiv 1412.6544). A loss too large for its number format comes back as inf
     or NaN. Batch norm's running statistics stay those of `model`, which fit no other point of the line.
     """
-    _check_vector("start", start, model)
-    _check_vector("direction", direction, model)
-    loss = _Loss(model, split, batch_size)
-    start, direction = start.to(loss.weights), direction.to(loss.weights)
-    points = [loss.with_accuracy(start + float(alpha) * direction) for alpha in alphas]
+    weights = flat_weights(model)
+    start, direction = _vector("start", start, weights), _vector("direction", direction, weights)
+    _check_function(model, split)
+    points = []
+    for alpha in alphas:
+        with weights_at(model, start + float(alpha) * direction):
+            points.append(evaluate(model, split, batch_size=batch_size))
     return Line(*np.array(points, dtype=float).reshape(-1, 2).T)
 
 
-# ------------------------------------------------------------------------------------------ what is refused
-
-
-def _check_some(split: Split) -> None:
+def _check_function(model: nn.Module, split: Split) -> None:
+    """Raise ValueError unless the mean loss over `split` is a function of the weights of `model` alone."""
+    here, there = next(model.parameters()).device, split.images.device
     if len(split) == 0:
-        raise ValueError("curvature needs at least one example, got an empty split")
-
-
-def _check_plain(model: nn.Module) -> None:
+        raise ValueError("a loss needs at least one example, got an empty split")
+    if here != there:
+        raise ValueError(f"model on {here} but data on {there}: move one with .to(device)")
     for name, module in model.named_modules():
         batch_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
         if batch_norm and not module.track_running_stats:
@@ -545,39 +472,12 @@ def _check_plain(model: nn.Module) -> None:
             )
 
 
-def _check_vector(name: str, v: Tensor, model: nn.Module) -> None:
-    _check_length(name, v, sum(w.numel() for w in model.parameters()))
-
-
-def _check_length(name: str, v: Tensor, n: int) -> None:
-    if tuple(v.shape) != (n,):
-        raise ValueError(
-            f"{name} must be a vector ({n},), one number a weight, as flat_weights gives it; "
-            f"got shape {tuple(v.shape)}"
-        )
-
-
-def _check_finite(loss: float) -> None:
-    if not math.isfinite(loss):
-        raise ValueError(
-            f"the loss must be a finite number, got {loss}: the weights have diverged; train with a smaller lr"
-        )
-
-
 def _check_positive(name: str, value: float) -> None:
     if not 0 < value < math.inf:
         raise ValueError(f"{name} must be a positive finite number, such as 1e-3, got {value!r}")
 
 
-def _check_whole(name: str, value: int, low: int, high: float = math.inf, why: str = "") -> None:
-    if not (hasattr(value, "__index__") and low <= value <= high):
-        bound = f"of at least {low}" if high == math.inf else f"between {low} and {high}{why}"
-        raise ValueError(f"{name} must be a whole number {bound}, got {value!r}")
-
-
-def _check_search(n: int, k: int, which: str, tol: float, max_products: int, dtype: torch.dtype) -> None:
-    _check_whole("k", k, 1, n, " (the number of weights)")
-    _check_whole("max_products", max_products, 1)
+def _check_search(which: str, tol: float, dtype: torch.dtype) -> None:
     if which not in ("largest", "smallest"):
         raise ValueError(f'which must be "largest" or "smallest", got {which!r}')
     finest = 100 * torch.finfo(dtype).eps

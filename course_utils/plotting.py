@@ -77,8 +77,9 @@ def show(fig: Figure, alt: str) -> None:
 def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
     """Return what Jupyter displays of `fig` and its metadata, and close it.
 
-    `alt` travels as the picture's metadata (nbconvert makes it the alt attribute) and as its plain-text twin,
-    which is what a strict comparison of outputs sees. Raises ValueError for an empty `alt`.
+    `alt` travels as the picture's metadata (nbconvert makes it the alt attribute) and in its plain-text twin,
+    which is what a strict comparison of outputs sees. JupyterLab labels a collapsed output by the first line of
+    its twin, which must not tell what is to be guessed. Raises ValueError for an empty `alt`.
     """
     if not alt.strip():
         raise ValueError("alt must say in words what the figure shows, got an empty text")
@@ -86,7 +87,7 @@ def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
     fig.savefig(png, format="png")
     plt.close(fig)
     width = round(fig.get_figwidth() * CSS_PIXELS_PER_INCH)
-    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": alt}
+    data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": f"Figure\n{alt}"}
     return data, {"image/png": {"alt": alt, "width": width}}
 
 

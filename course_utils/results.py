@@ -91,15 +91,15 @@ def at_step(rows: pd.DataFrame, value: str, steps: float | Mapping, *columns: st
     """
     rows = rows[rows["step"] > 0].sort_values("step")
     values = rows[value].where(rows["status"] == "ok").to_numpy(float)
-    reached = []
+    updates, reached = rows["step"].to_numpy(), []
+    goals = rows["batch_size"].map(steps).to_numpy() if isinstance(steps, Mapping) else np.full(len(rows), steps)
     for key, places in rows.groupby([*columns, "seed"]).indices.items():
-        run, y = rows["step"].to_numpy()[places], values[places]
-        wanted = steps[rows["batch_size"].iloc[places[0]]] if isinstance(steps, Mapping) else steps
+        run, y, wanted = updates[places], values[places], goals[places[0]]
         if (np.diff(run) == 0).any():
             raise ValueError(
                 f"{(*columns, 'seed')} = {key} has two rows at one step; select, or name a column"
             )
-        if wanted < run[0] or (wanted > run[-1] and not np.isnan(y[-1])):
+        if not wanted >= run[0] or (wanted > run[-1] and not np.isnan(y[-1])):
             raise ValueError(f"{wanted} updates lie outside of what was measured, {run[0]} to {run[-1]}")
         reached.append((*key, np.interp(math.log(wanted), np.log(run), y), "ok"))
     return by_seed(pd.DataFrame(reached, columns=[*columns, "seed", value, "status"]), value, *columns)

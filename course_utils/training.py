@@ -3,6 +3,7 @@
 import math
 import operator
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 
@@ -215,6 +216,18 @@ def _check_model(model: nn.Module, split: Split, batch_size: int, drop_last: boo
         )
 
 
+@contextmanager
+def evaluation_mode(model: nn.Module) -> Iterator[None]:
+    """Switch dropout off and let batch norm use its running statistics inside the block, and each as it was after it."""
+    training = [module for module in model.modules() if module.training]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module in training:  # not model.train(), which would also set those that were in evaluation mode
+            module.training = True
+
+
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split, *, batch_size: int = 10_000) -> tuple[float, float]:
     """Return mean cross-entropy (nats) and accuracy (fraction) of `model` over all examples of `split`.
@@ -223,14 +236,13 @@ def evaluate(model: nn.Module, split: Split, *, batch_size: int = 10_000) -> tup
     into evaluation mode for the purpose and left in the mode it came in.
     """
     if len(split) == 0:
-        raise ValueError("evaluate needs at least one example, got an empty split")
-    was_training = model.training
-    model.eval()
+        raise ValueError("a loss needs at least one example, got an empty split")
     loss = correct = 0.0
-    chunks = zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
-    for images, labels in chunks:
-        logits = model(images)
-        loss += F.cross_entropy(logits, labels, reduction="sum").item()
-        correct += (logits.argmax(1) == labels).sum().item()
-    model.train(was_training)
+    with evaluation_mode(model):
+        for images, labels in zip(
+            split.images.split(batch_size), split.labels.split(batch_size), strict=True
+        ):
+            logits = model(images)
+            loss += F.cross_entropy(logits, labels, reduction="sum").item()
+            correct += (logits.argmax(1) == labels).sum().item()
     return loss / len(split), correct / len(split)

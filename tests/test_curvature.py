@@ -8,15 +8,12 @@ from torch import nn
 
 from course_utils.curvature import (
     Hessian,
-    filter_normalised,
     flat_weights,
-    hessian_vector_product,
     hutchinson_trace,
     hvp,
     keskar_sharpness,
     lanczos,
     loss_along,
-    rescale_layers,
     sam_sharpness,
     top_eigenvalue,
     top_eigenvalues,
@@ -25,6 +22,7 @@ from course_utils.curvature import (
 from course_utils.data import Split
 from course_utils.models import mlp
 from course_utils.training import evaluate, train
+from lessons.lesson_4.networks import filter_normalised, rescale_layers
 
 
 def generator(seed=0):
@@ -111,7 +109,7 @@ def test_a_linear_loss_and_an_unused_weight_have_no_curvature():
 @pytest.mark.parametrize("batch_size", [5_000, 20, 7, 1])
 def test_the_product_is_that_of_softmax_regression_s_closed_form(batch_size):
     model, split, v = linear(), blobs(), vector(12)
-    close(hessian_vector_product(model, split, v, batch_size=batch_size), softmax_hessian(model, split) @ v)
+    close(Hessian(model, split, batch_size=batch_size) @ v, softmax_hessian(model, split) @ v)
 
 
 @pytest.mark.parametrize("model", [smooth(), mlp((4, 6, 3), seed=3).double()], ids=["tanh", "relu"])
@@ -130,14 +128,14 @@ def test_on_a_smooth_network_the_product_is_the_difference_of_two_gradients():
     for sign in (1, -1):
         with weights_at(model, flat_weights(model) + sign * step * v):
             gradients.append(Hessian(model, split).gradient)
-    close(hessian_vector_product(model, split, v), (gradients[0] - gradients[1]) / (2 * step))
+    close(Hessian(model, split) @ v, (gradients[0] - gradients[1]) / (2 * step))
 
 
 def test_hvp_on_a_model_s_own_weights_is_the_same_product():
     model, split = smooth(), blobs()
     v = vector(len(flat_weights(model)))
     loss = F.cross_entropy(model(split.images), split.labels)
-    close(hvp(loss, list(model.parameters()), v), hessian_vector_product(model, split, v))
+    close(hvp(loss, list(model.parameters()), v), Hessian(model, split) @ v)
 
 
 def test_the_hessian_knows_the_loss_and_the_gradient():
@@ -155,7 +153,7 @@ def test_the_hessian_stays_where_it_was_made_when_training_goes_on(batch_size):
     before = h @ v
     train(model, split, batch_size=5, lr=0.5, num_epochs=2, generator=generator())
     assert torch.equal(h @ v, before)
-    assert not torch.allclose(hessian_vector_product(model, split, v), before)
+    assert not torch.allclose(Hessian(model, split) @ v, before)
 
 
 # ------------------------------------------------------------------------------------------ eigenvalues
@@ -181,10 +179,17 @@ def test_eigenvalues_are_those_of_the_explicit_matrix_within_the_tolerance(which
     assert found.products <= 43
 
 
+def test_scaled_eigenvalues_are_those_of_the_matrix_between_two_diagonals():
+    model, split = smooth(), blobs()
+    d = flat_weights(model).abs()
+    exact = np.linalg.eigvalsh((d[:, None] * explicit_hessian(model, split) * d).numpy())
+    close(top_eigenvalues(model, split, k=2, scale=d, tol=1e-8).eigenvalues, exact[:-3:-1].copy())
+
+
 def test_eigenvectors_are_orthonormal_and_their_products_parallel():
     model, split = smooth(), blobs()
     found = top_eigenvalues(model, split, k=3, tol=1e-10)
-    products = torch.stack([hessian_vector_product(model, split, v) for v in found.eigenvectors])
+    products = torch.stack([Hessian(model, split) @ v for v in found.eigenvectors])
     torch.testing.assert_close(
         products, torch.tensor(found.eigenvalues)[:, None] * found.eigenvectors, atol=1e-5, rtol=0
     )
@@ -307,6 +312,21 @@ def test_sam_s_rise_of_one_logistic_example_is_the_one_on_paper():
     assert sam_sharpness(model, split, rho=rho, adaptive=True) == pytest.approx(wanted)
 
 
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_the_ascent_of_sam_finds_the_worst_angle_between_a_ramp_and_a_bowl_where_one_step_does_not(adaptive):
+    model, rho = linear(classes=2), 0.5
+    model[1].weight.data[:, :2] = w = torch.tensor([[1.99, 0], [2.0, 4]], dtype=torch.float64)
+    images = torch.eye(4, dtype=torch.float64)[[0, 0, 1]].view(3, 1, 2, 2)
+    split = Split(
+        images, torch.tensor([0, 1, 1])
+    )  # the margin of the first two makes a bowl, of the third a ramp
+    reach, angle = rho * (w.norm(dim=0) if adaptive else torch.full((2,), 2**0.5)), np.linspace(0, 7, 50_000)
+    bowl, ramp = 0.01 + reach[0].item() * np.cos(angle), 4 + reach[1].item() * np.sin(angle)
+    worst = ((np.logaddexp(0, bowl) + np.logaddexp(0, -bowl) + np.logaddexp(0, -ramp)) / 3).max()
+    first, last = (sam_sharpness(model, split, rho=rho, adaptive=adaptive, num_steps=n) for n in (1, 100))
+    assert last == pytest.approx(worst - evaluate(model, split)[0], rel=1e-6) and first < last / 2
+
+
 def test_m_sharpness_grows_as_the_groups_shrink():
     rises = [sam_sharpness(smooth(), blobs(), rho=0.05, group_size=m) for m in (20, 10, 5, 2, 1)]
     assert rises == sorted(rises) and rises[-1] > 1.2 * rises[0]
@@ -324,11 +344,25 @@ def test_rescaled_layers_are_the_same_function_with_another_curvature():
     twin = rescale_layers(model, 5.0)
     close(twin(split.images), model(split.images), rtol=1e-12)
     assert top_eigenvalue(twin, split) > 5 * top_eigenvalue(model, split)
-    for measure, changes in ((dict(), True), (dict(adaptive=True), False)):
-        ratio = sam_sharpness(twin, split, rho=0.1, **measure) / sam_sharpness(
-            model, split, rho=0.1, **measure
-        )
-        assert (abs(ratio - 1) > 0.1) is changes and (abs(ratio - 1) < 1e-9) is not changes
+
+
+RELATIVE = {
+    "one step": lambda m, s: sam_sharpness(m, s, rho=0.1, adaptive=True),
+    "ascent": lambda m, s: sam_sharpness(m, s, rho=0.1, adaptive=True, num_steps=30),
+    "eigenvalue": lambda m, s: top_eigenvalue(m, s, scale=flat_weights(m).abs(), tol=1e-10),
+}
+
+
+@pytest.mark.parametrize("measure", RELATIVE.values(), ids=RELATIVE)
+def test_a_measure_relative_to_the_weights_is_blind_to_rescaled_layers(measure):
+    model, split = mlp((4, 6, 3), seed=3).double(), blobs()
+    assert measure(rescale_layers(model, 5.0), split) == pytest.approx(measure(model, split), rel=1e-9)
+
+
+def test_the_step_that_is_not_adaptive_sees_rescaled_layers():
+    model, split = mlp((4, 6, 3), seed=3).double(), blobs()
+    before, after = (sam_sharpness(m, split, rho=0.1) for m in (model, rescale_layers(model, 5.0)))
+    assert abs(after / before - 1) > 0.1
 
 
 # ------------------------------------------------------------------------------------------ cuts
@@ -367,7 +401,7 @@ def with_norm_and_dropout():
 
 
 EVERYTHING = {
-    "product": lambda model, split: hessian_vector_product(model, split, vector(len(flat_weights(model)))),
+    "product": lambda model, split: Hessian(model, split) @ vector(len(flat_weights(model))),
     "eigenvalue": lambda model, split: top_eigenvalue(model, split),
     "trace": lambda model, split: hutchinson_trace(model, split, num_probes=3, generator=generator()),
     "keskar": lambda model, split: keskar_sharpness(model, split),
@@ -399,7 +433,7 @@ def test_a_frozen_batch_norm_is_a_fixed_affine_map():
         }
     )
     last = [torch.cat([torch.zeros(n - 18).double(), vector(18)]) for n in (53, 43)]
-    products = [hessian_vector_product(m, split, v) for m, v in zip((model, plain), last, strict=True)]
+    products = [Hessian(m, split) @ v for m, v in zip((model, plain), last, strict=True)]
     close(products[0][-18:], products[1][-18:])
 
 
@@ -459,13 +493,15 @@ def test_measuring_neither_reads_nor_moves_the_global_random_state():
 
 REFUSED = {
     "v": (
-        lambda m, s: hessian_vector_product(m, s, vector(5)),
+        lambda m, s: Hessian(m, s) @ vector(5),
         r"v must be a vector \(43,\).*got shape \(5,\)",
     ),
     "k": (lambda m, s: top_eigenvalues(m, s, k=44), r"k must be .*between 1 and 43 .*got 44"),
     "no k": (lambda m, s: top_eigenvalues(m, s, k=0), r"between 1 and 43 .*got 0"),
     "which": (lambda m, s: top_eigenvalues(m, s, which="LA"), r'"largest" or "smallest", got \'LA\''),
     "tol": (lambda m, s: top_eigenvalue(m, s, tol=1e-15), r"tol must be between 2.2e-14.*got 1e-15"),
+    "scale": (lambda m, s: top_eigenvalue(m, s, scale=vector(3)), r"scale must be a vector \(43,\)"),
+    "steps": (lambda m, s: sam_sharpness(m, s, rho=1, num_steps=0), "num_steps must be .*at least 1, got 0"),
     "products": (
         lambda m, s: top_eigenvalue(m, s, max_products=0),
         "max_products must be .*at least 1, got 0",

@@ -87,11 +87,12 @@ def test_a_still_picture_shows_the_start_or_what_is_asked_for():
     plt.close(fig)
 
 
-def test_an_explorer_puts_out_its_still_twin_and_how_to_make_it_live(capsys):
+def test_an_explorer_puts_out_its_still_twin_and_how_to_make_it_live(published, capsys):
     explore(*dot_figure(), {"x": Control("place", range(10), 3)})
-    shown, line = capsys.readouterr().out.rstrip("\n").rsplit("\n", 1)
-    assert VIEW in shown and "image/png" in shown and "dot at x = 3" in shown
-    assert line == "To move place: run this cell."
+    (output,) = published
+    assert {VIEW, "image/png"} < set(output["data"])
+    assert "dot at x = 3" in output["metadata"]["image/png"]["alt"]
+    assert capsys.readouterr().out == "To move place: run this cell.\n"
 
 
 def test_a_saved_page_keeps_the_still_twin_and_no_view_that_would_be_dead():

@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from course_utils.models import keskar_c1, mlp, small_cnn
+from course_utils.models import mlp
+from lessons.lesson_4.keskar import c1
 
 
 def test_weights_depend_on_seed_and_sizes_alone_and_leave_the_global_state_untouched():
@@ -46,16 +47,9 @@ def test_batch_norm_stands_before_each_relu_and_leaves_the_weights_alone():
     assert all(torch.equal(a, b) for a, b in zip(*linears, strict=True))
 
 
-def test_small_cnn_has_the_weights_that_one_counts_by_hand_and_repeats_by_its_seed():
-    model, again = small_cnn(seed=1), small_cnn(seed=1)
-    assert count(model) == (3 * 25 * 16 + 16) + (16 * 9 * 32 + 32) + (2048 * 10 + 10) == 26_346
-    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), again.parameters(), strict=True))
-    assert model(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
-
-
 def test_keskar_c1_has_the_weights_that_one_counts_by_hand():
     convolutions = (3 * 25 * 64 + 64) + (64 * 25 * 64 + 64)
     dense = (4096 * 384 + 384) + (384 * 192 + 192) + (192 * 10 + 10)
     norms = 2 * (64 + 64 + 384 + 192)
-    assert count(keskar_c1(seed=0)) == convolutions + dense + norms
-    assert keskar_c1(seed=0, width=8)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)
+    assert count(c1(seed=0)) == convolutions + dense + norms
+    assert c1(seed=0, width=8)(torch.zeros(2, 3, 32, 32)).shape == (2, 10)

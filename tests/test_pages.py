@@ -57,6 +57,16 @@ def test_what_answers_a_guess_is_collapsed_or_folded_away_until_the_reader_looks
 
 
 @every_page
+def test_the_label_of_a_collapsed_output_gives_nothing_away(source):
+    """JupyterLab's label is the first line of the first output, of its HTML if it has some."""
+    for cell in cells_of(source):
+        if "reveal" in cell.metadata.get("tags", []):
+            data = cell.outputs[0].get("data", {})
+            text = data.get("text/html", data.get("text/plain", "printed"))
+            assert text.splitlines()[0] in ("Figure", " ", "<div>"), f"{cell.id}: {text.splitlines()[0]}"
+
+
+@every_page
 def test_outputs_fit_and_nothing_is_printed_that_is_no_sentence_or_table(source):
     for cell in cells_of(source):
         for line in printed(cell):

@@ -7,16 +7,15 @@ by less than 1 % in ten epochs (dropout makes it jumpy), or after 60 epochs, 200
 """
 
 import torch
-import torch.nn.functional as F
 
 from course_utils.curvature import flat_weights, hutchinson_trace, keskar_sharpness, top_eigenvalue
 from course_utils.data import load_cifar10
-from course_utils.models import keskar_c1
-from course_utils.training import evaluate, minibatches
+from course_utils.training import evaluate
+from lessons.lesson_4.keskar import c1, fit
 
 device = "cuda" if torch.cuda.is_available() else "cpu"
 reduced = device == "cpu"
-max_epochs, patience, least_gain = 60 if reduced else 200, 10, 0.01
+stop = {"max_epochs": 60 if reduced else 200, "patience": 10, "at_once": 1000}
 grid = {
     "num_train": [5000 if reduced else 45_000],
     "width": [16 if reduced else 64],
@@ -34,9 +33,10 @@ def run(num_train, width, batch_size, seed):
     torch.manual_seed(seed)  # of the dropout
     train_set, _, test_set = load_cifar10()
     train_set, test_set = train_set[:num_train].to(device), test_set[:5000].to(device)
-    model = keskar_c1(seed=seed, width=width).to(device)
+    model = c1(seed=seed, width=width).to(device)
     start = flat_weights(model)
-    epochs = fit(model, torch.optim.Adam(model.parameters(), lr=1e-3), train_set, batch_size, seed)
+    adam = torch.optim.Adam(model.parameters(), lr=1e-3)
+    epochs = fit(model, adam, train_set, batch_size=batch_size, seed=seed, **stop)
     subset, probes = train_set[:1000], torch.Generator().manual_seed(0)
     values = {
         "epochs": epochs,
@@ -51,19 +51,3 @@ def run(num_train, width, batch_size, seed):
         "distance": (flat_weights(model) - start).norm().item(),
     }
     return {name: float(f"{value:.5g}") for name, value in values.items()}
-
-
-def fit(model, optimizer, train_set, batch_size, seed):
-    """Train until the loss ceases to improve, and return the number of epochs."""
-    generator = torch.Generator().manual_seed(seed)
-    losses = [evaluate(model, train_set, batch_size=1000)[0]]
-    while len(losses) <= max_epochs:
-        for batch in minibatches(len(train_set), batch_size, generator=generator, device=device):
-            loss = F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        losses.append(evaluate(model, train_set, batch_size=1000)[0])
-        if len(losses) > patience and min(losses[-patience:]) > (1 - least_gain) * min(losses[:-patience]):
-            break
-    return len(losses) - 1

@@ -7,15 +7,14 @@ measured over the first 5,000 training digits, in evaluation mode.
 """
 
 import torch
-import torch.nn.functional as F
 
 from course_utils.curvature import flat_weights, hutchinson_trace, keskar_sharpness, top_eigenvalue
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
-from course_utils.training import evaluate, minibatches
+from course_utils.training import evaluate
+from lessons.lesson_4.keskar import fit
 
 device = "cuda" if torch.cuda.is_available() else "cpu"
-max_epochs, patience, least_gain = 200, 5, 0.01
 sizes = (784, 512, 512, 512, 512, 512, 10)
 variants = [(60_000, False, "adam"), (10_000, False, "adam"), (10_000, True, "adam"), (10_000, False, "sgd")]
 batch_sizes = {60_000: (256, 6000), 10_000: (40, 1000)}
@@ -40,7 +39,8 @@ def run(num_train, batch_norm, optimizer, batch_size, seed):
     model = mlp(sizes, seed=seed, batch_norm=batch_norm).to(device)
     start = flat_weights(model)
     make = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[optimizer]
-    epochs = fit(model, make(model.parameters(), lr=rates[optimizer]), train_set, batch_size, seed)
+    stepper = make(model.parameters(), lr=rates[optimizer])
+    epochs = fit(model, stepper, train_set, batch_size=batch_size, seed=seed, max_epochs=200, patience=5)
     subset = train_set[:5000]
     probes = torch.Generator().manual_seed(0)
     values = {
@@ -56,19 +56,3 @@ def run(num_train, batch_norm, optimizer, batch_size, seed):
         "distance": (flat_weights(model) - start).norm().item(),
     }
     return {name: float(f"{value:.5g}") for name, value in values.items()}
-
-
-def fit(model, optimizer, train_set, batch_size, seed):
-    """Train until the loss ceases to improve, and return the number of epochs."""
-    generator = torch.Generator().manual_seed(seed)
-    losses = [evaluate(model, train_set)[0]]
-    while len(losses) <= max_epochs:
-        for batch in minibatches(len(train_set), batch_size, generator=generator, device=device):
-            loss = F.cross_entropy(model(train_set.images[batch]), train_set.labels[batch])
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-        losses.append(evaluate(model, train_set)[0])
-        if len(losses) > patience and min(losses[-patience:]) > (1 - least_gain) * min(losses[:-patience]):
-            break
-    return len(losses) - 1

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from course_utils.curvature import lanczos, rescale_layers
+from course_utils.curvature import lanczos
+from lessons.lesson_4.networks import rescale_layers
 
 # 4A
 

@@ -1,0 +1,12 @@
+import pytest
+from IPython.core.displaypub import CapturingDisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+
+
+@pytest.fixture
+def published():
+    """Collect what a cell would show."""
+    shell = InteractiveShell.instance()
+    shell.display_pub, before = CapturingDisplayPublisher(), shell.display_pub
+    yield shell.display_pub.outputs
+    shell.display_pub = before
