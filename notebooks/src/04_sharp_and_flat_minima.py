@@ -27,7 +27,7 @@ show(*draw.canyon_and_basin(curvatures=(2, 50), shift=0.25))
 # The dashed one is the loss on new examples, and the story takes it to be the same curve, moved a little to the side: nobody notices in the basin, it hurts in the canyon.
 # Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples.
 # It has been told since 1997, and Hung-yi Lee tells it in his lecture.
-# Here we measure it, step by step.
+# Here we measure it.
 #
 # After this lesson you can
 #
@@ -46,18 +46,7 @@ import torch
 
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
-from course_utils.curvature import (
-    flat_weights,
-    keskar_sharpness,
-    loss_along,
-    top_eigenvalue,
-)
-from course_utils.data import load_mnist
-from course_utils.explore import explore
-from course_utils.models import mlp
 from course_utils.results import by_seed, interval, read_results
-from course_utils.training import train
-from lessons.lesson_4.networks import rescale_layers
 
 # %%
 device = "cpu"  # or "cuda", "mps"
@@ -107,14 +96,12 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 # Not a penny more.
 # Each dot is the minimum of one training set.
 # In the canyon they lie five times closer together, because a steep wall holds a minimum where it is; and five times closer on a curve 25 times as steep costs the same.
-# (In general the shift of a least-squares fit to n examples has variance 1/(nλ) for noise of variance 1, so it costs about 1/(2n), whatever λ is.)
+# (A least-squares fit to n examples is off by a variance of 1/(nλ) for noise of variance 1, so it costs about 1/(2n), whatever λ is.)
 #
 # </details>
 #
 # So "canyons pay more" is true of a shift that does not know the curvature, such as rounding the weights, and untrue of this one.
-# Which of the two are the losses of a network like?
-# [Page 4b](deeper/4b_keskar_repeated.ipynb) tries it on six training sets.
-# In short: the new loss is no shifted copy of the old one, and the sharper network pays more, but far less than in proportion.
+# Networks, tried on six training sets, are no shifted copies either: one four times as sharp pays a third more, one five times as sharp nothing ([page 4b](deeper/4b_keskar_repeated.ipynb)).
 #
 # ## 4.2 Who can stay in a canyon?
 #
@@ -122,7 +109,7 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 # A large batch follows its gradient into the canyon and stays.
 #
 # Two wells of equal depth, then, the canyon at −1 with λ = 50 and the basin at 1 with λ = 2.
-# A thousand walkers start at the bottom of the canyon and descend, by the rule of lesson 1; each gradient carries noise of standard deviation 20/√B, as the mean of B noisy examples would.
+# A thousand walkers start at the bottom of the canyon and descend; each gradient carries noise of standard deviation 20/√B, as the mean of B examples would.
 #
 # **Guess.** At η = 0.01, after 2,000 updates: up to which batch size have more than half of them left?
 
@@ -176,7 +163,7 @@ for rate in (0.039, 0.041):
 # %% [markdown]
 # Above **η = 2/λ** a step overshoots by more than the walker was off, and no noise is needed.
 # A learning rate forbids all minima sharper than 2/η, to every batch size; lesson 5 derives it.
-# [Page 4c](deeper/4c_where_training_stays.ipynb) watches a network climb to exactly that border, and changes the batch size half-way: the small batch does leave the large one's sharp place, on six training sets out of six.
+# [Page 4c](deeper/4c_where_training_stays.ipynb) watches a network climb to that border, and changes the batch size half-way: the small batch does leave the large one's sharp place.
 #
 # **4B · Noise near the border.**
 # Take the formula for the spread above; s stays as it is.
@@ -195,9 +182,9 @@ check("4B", times_larger)
 #
 # A network has not one curvature but as many as it has weights.
 # They are the [eigenvalues](teaching/glossary.md#curvature) of its **Hessian**, the matrix of second derivatives; the largest, **λ_max**, belongs to the direction in which the loss bends most.
-# A matrix of 101,770 × 101,770 numbers is never written down; a few products with it are enough, each at the price of two gradients ([page 4a](deeper/4a_measuring_curvature.ipynb) does it by hand, and shows four ways to get it wrong).
+# ([Page 4a](deeper/4a_measuring_curvature.ipynb) computes it by hand, and shows five ways to get it wrong.)
 #
-# One of these matters now: λ_max falls with the loss, for every batch size, since the surer a network is of its answers, the flatter its loss.
+# λ_max falls with the loss, for every batch size, since the surer a network is of its answers, the flatter its loss.
 # So two batch sizes are compared **at the same training loss**.
 # Recorded: lesson 3's network (784-128-10) on 4,000 digits, four batch sizes, four learning rates, five seeds; constant η, plain SGD; measured where the full training loss first lies below 0.2, 0.05 and 0.01.
 #
@@ -265,7 +252,6 @@ verdict(
 # Write the function that makes a flat minimum sharp: the same answers to all digits, and λ_max at least 20 times as large.
 # `twin` is a copy of a network like ours, `Sequential(Flatten, Linear, ReLU, Linear)`, so the layers with weights are `twin[1]` and `twin[3]`.
 # The check makes the copy and calls your function under `torch.no_grad()` (3 lines in place of the dots).
-# The page goes on below without your answer.
 
 
 # %% sharpen
@@ -280,13 +266,24 @@ check("4A", sharpen)
 
 # %% [markdown]
 # Here is such a family: one network, trained for four epochs with B = 16, and its twins for six factors a.
-# The slider goes through them.
 # On the left a cut through the loss along one random direction, on the right what the network says of the digit it is least sure of.
 # In the middle three measures of sharpness, each over its value at a = 1.
 # *Keskar's* is the largest rise of the loss in a small box around the weights.
 # *Scaled λ_max* measures every step against the size of the weight that it moves.
 
 # %%
+from course_utils.curvature import (
+    flat_weights,
+    keskar_sharpness,
+    loss_along,
+    top_eigenvalue,
+)
+from course_utils.data import load_mnist
+from course_utils.explore import explore
+from course_utils.models import mlp
+from course_utils.training import train
+from lessons.lesson_4.networks import rescale_layers
+
 train_set, valid_set, test_set = (s.to(device) for s in load_mnist(full=full))
 digits = train_set[:500]  # enough for the measures on this page
 network = mlp((784, 128, 10), seed=0).to(device)
@@ -369,7 +366,7 @@ show(*draw.flat_and_good(ends, orders))
 # Flatter is better, then, in these runs: λ_max puts the settings in the order of their accuracy with hardly a mistake, and so does the scaled λ_max, which no rescaling fools.
 # But η/B does it as well.
 # The settings move both axes at once: a large η and a small B make a network flat, and they make it good, and nothing here says that they make it good *by* making it flat.
-# Nor does it hold at any time, nor by any measure that is free of scale:
+# And it doesn't hold at all times, nor by every measure that is free of scale:
 
 # %% other-orders
 early = with_unseen(read_results("sharpness_digits", level=0.2, status="ok"))

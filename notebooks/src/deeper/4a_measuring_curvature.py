@@ -95,13 +95,15 @@ def by_difference(v, epsilon=1e-4):
     return (ahead - behind) / (2 * epsilon)
 
 
-start = torch.tensor([1.0, 0.0], dtype=torch.float64)
+def extremes(way):
+    start = torch.tensor([1.0, 0.0], dtype=torch.float64)
+    return lanczos(way, start, k=2).eigenvalues
+
+
 ways = {
     "on paper": np.linalg.eigvalsh(hessian_on_paper(1, 2))[::-1],
-    "Lanczos, two backward passes": lanczos(
-        partial(product, w=here), start, k=2
-    ).eigenvalues,
-    "Lanczos, differences": lanczos(by_difference, start, k=2).eigenvalues,
+    "Lanczos, two backward passes": extremes(lambda v: product(v, here)),
+    "Lanczos, differences": extremes(by_difference),
 }
 pd.DataFrame(ways, index=["larger eigenvalue", "smaller eigenvalue"]).T.round(6)
 
