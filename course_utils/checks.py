@@ -82,7 +82,7 @@ def reply(guess: Any, answer: float | str, unit: str = "") -> None:
     Raises ValueError for a guess of another kind, and for a number that isn't finite.
     """
     if guess is None:
-        print(f"It is {_spoken(answer, unit)}.")
+        print(f"No guess made.\nIt is {_spoken(answer, unit)}.")  # the first line labels a collapsed output
     elif isinstance(answer, str) != isinstance(guess, str) or not _is_guess(guess):
         kind = (
             "a text, such as one that the question offers" if isinstance(answer, str) else "a finite number"

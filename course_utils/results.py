@@ -92,7 +92,9 @@ def at_step(rows: pd.DataFrame, value: str, steps: float | Mapping, *columns: st
     rows = rows[rows["step"] > 0].sort_values("step")
     values = rows[value].where(rows["status"] == "ok").to_numpy(float)
     updates, reached = rows["step"].to_numpy(), []
-    goals = rows["batch_size"].map(steps).to_numpy() if isinstance(steps, Mapping) else np.full(len(rows), steps)
+    goals = (
+        rows["batch_size"].map(steps).to_numpy() if isinstance(steps, Mapping) else np.full(len(rows), steps)
+    )
     for key, places in rows.groupby([*columns, "seed"]).indices.items():
         run, y, wanted = updates[places], values[places], goals[places[0]]
         if (np.diff(run) == 0).any():

@@ -90,9 +90,6 @@ def close(got, wanted, rtol=1e-6):
     )
 
 
-# ------------------------------------------------------------------------------------------ products
-
-
 def test_the_product_of_two_weights_is_the_one_on_paper():
     x, y = (torch.tensor([value], dtype=torch.float64, requires_grad=True) for value in (3.0, 5.0))
     close(
@@ -121,14 +118,12 @@ def test_the_product_is_that_of_the_explicit_hessian(model, batch_size):
     assert h.products == h.shape[0]
 
 
-def test_on_a_smooth_network_the_product_is_the_difference_of_two_gradients():
-    model, split, step = smooth(), blobs(), 1e-5
-    v = vector(len(flat_weights(model)))
-    gradients = []
-    for sign in (1, -1):
-        with weights_at(model, flat_weights(model) + sign * step * v):
-            gradients.append(Hessian(model, split).gradient)
-    close(Hessian(model, split) @ v, (gradients[0] - gradients[1]) / (2 * step))
+def test_a_vector_of_another_precision_is_taken_in_the_model_s():
+    model, split, v = smooth(), blobs(), vector(43).float()
+    found = Hessian(model, split) @ v
+    assert found.dtype == torch.float64 and torch.equal(found, Hessian(model, split) @ v.double())
+    line = loss_along(model, split, flat_weights(model).float(), v, [0.5])
+    assert line == loss_along(model, split, flat_weights(model).float().double(), v.double(), [0.5])
 
 
 def test_hvp_on_a_model_s_own_weights_is_the_same_product():
@@ -154,9 +149,6 @@ def test_the_hessian_stays_where_it_was_made_when_training_goes_on(batch_size):
     train(model, split, batch_size=5, lr=0.5, num_epochs=2, generator=generator())
     assert torch.equal(h @ v, before)
     assert not torch.allclose(Hessian(model, split) @ v, before)
-
-
-# ------------------------------------------------------------------------------------------ eigenvalues
 
 
 def test_the_eigenvalues_of_a_two_by_two_matrix_are_three_and_one():
@@ -247,9 +239,6 @@ def test_the_trace_lies_within_its_error_and_the_error_is_hutchinson_s():
     variance = 2 * (exact.square().sum() - exact.diagonal().square().sum())
     assert abs(found.mean - exact.trace()) < 3 * found.standard_error
     assert found.standard_error == pytest.approx(math.sqrt(variance / 400), rel=0.2)
-
-
-# ------------------------------------------------------------------------------------------ sharpness
 
 
 def softplus(x):
@@ -365,9 +354,6 @@ def test_the_step_that_is_not_adaptive_sees_rescaled_layers():
     assert abs(after / before - 1) > 0.1
 
 
-# ------------------------------------------------------------------------------------------ cuts
-
-
 def test_along_a_line_loss_and_accuracy_are_those_of_the_weights_there():
     model, split, alphas = smooth(), blobs(), [-1.0, 0.0, 0.5, 2.0]
     start, direction = flat_weights(model), vector(43)
@@ -387,9 +373,6 @@ def test_a_normalised_filter_is_as_long_as_the_model_s_and_a_bias_stays():
     close(dense.view(2, 3).norm(dim=1), model[3].weight.detach().norm(dim=1))
     close(F.cosine_similarity(dense.view(2, 3), direction[21:27].view(2, 3)), torch.ones(2).double())
     assert not rest.any() and not bias.any() and not conv[:4].any()
-
-
-# ------------------------------------------------------------------------------------------ what stays
 
 
 def with_norm_and_dropout():
@@ -416,6 +399,14 @@ def test_batch_norm_and_dropout_are_those_of_evaluation_whatever_the_mode(measur
     first = measure(model, split)
     for size in (5_000, 20):
         assert str(measure(model.eval(), split[:size])) == str(first) == str(measure(model.train(), split))
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("measure", EVERYTHING.values(), ids=EVERYTHING)
+def test_a_gpu_measures_what_a_processor_measures(measure):
+    found = [measure(smooth().to(device), blobs().to(device)) for device in ("cpu", "cuda")]
+    arrays = [result.cpu() if isinstance(result, torch.Tensor) else np.array(result) for result in found]
+    np.testing.assert_allclose(*arrays, rtol=1e-6)
 
 
 def test_a_frozen_batch_norm_is_a_fixed_affine_map():
@@ -488,8 +479,6 @@ def test_measuring_neither_reads_nor_moves_the_global_random_state():
         assert torch.equal(torch.get_rng_state(), state)
     assert results[0] == results[1]
 
-
-# ------------------------------------------------------------------------------------------ what is refused
 
 REFUSED = {
     "v": (

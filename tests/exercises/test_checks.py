@@ -149,7 +149,7 @@ def test_what_is_no_number_is_shown_on_one_line(sample):
         (np.float64(42), 43, "You said 42 ms; it is 43 ms: close."),
         (43, 43, "You said 43 ms; it is 43 ms, as you said."),
         (0, 43, "You said 0 ms; it is 43 ms."),
-        (None, 43_000, "It is 43,000 ms."),
+        (None, 43_000, "No guess made.\nIt is 43,000 ms."),
     ],
 )
 def test_a_reply_compares_a_guess_in_words(capsys, guess, answer, line):
