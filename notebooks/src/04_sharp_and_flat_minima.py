@@ -25,8 +25,8 @@ show(*draw.canyon_and_basin(curvatures=(2, 50), shift=0.25))
 # A basin and a canyon, equally deep.
 # The solid curve is the loss on the examples a network was trained on.
 # The dashed one is the loss on new examples, and the story takes it to be the same curve, moved a little to the side: nobody notices in the basin, it hurts in the canyon.
-# Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples.
-# It has been told since 1997, and Hung-yi Lee tells it in his lecture.
+# Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples, in one word: why they [generalise](teaching/glossary.md#curvature) better.
+# Told since 1997, it is told in Hung-yi Lee's lecture, too.
 # Here we measure it.
 #
 # After this lesson you can
@@ -64,10 +64,10 @@ lr = 1 / 4  # learning rate η of the one network that is trained on this page
 #
 # But what moves the curve?
 # New examples are another *sample*, and where a loss has its minimum depends on the sample.
-# Take the smallest case there is: one weight w, and 20 examples (x, y), where y is noise that doesn't depend on x, so that the best weight for all the world is 0.
+# Take one weight w and 20 examples (x, y), where y is noise that doesn't depend on x, so that the best weight is 0.
 # The loss is half the squared error, ½(wx − y)², and its curvature is the mean of x².
 # With x about 1 in size we get a basin, λ = 1; with x about 5 a canyon, λ = 25.
-# We draw 2,000 training sets, find the minimum of each by least squares, and ask what this weight costs on all examples there are, above the best weight: ½λw².
+# We draw 2,000 training sets, find the minimum of each by least squares, and ask what this weight costs on all examples there are: ½λw² more than the best one.
 #
 # **Guess.** The canyon is 25 times as steep as the basin. How many times as much does it pay, on average?
 
@@ -98,10 +98,11 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 # In the canyon they lie five times closer together, because a steep wall holds a minimum where it is; and five times closer on a curve 25 times as steep costs the same.
 # (A least-squares fit to n examples is off by a variance of 1/(nλ) for noise of variance 1, so it costs about 1/(2n), whatever λ is.)
 #
-# </details>
+# So "the canyon pays more" is true of a shift that does not know the curvature, such as rounding the weights, and untrue of the one that sampling makes.
+# And networks?
+# Tried on six training sets, a network four times as sharp pays a third more on new digits, and one five times as sharp pays no more at all ([page 4b](deeper/4b_keskar_repeated.ipynb)).
 #
-# So "canyons pay more" is true of a shift that does not know the curvature, such as rounding the weights, and untrue of this one.
-# Networks, tried on six training sets, are no shifted copies either: one four times as sharp pays a third more, one five times as sharp nothing ([page 4b](deeper/4b_keskar_repeated.ipynb)).
+# </details>
 #
 # ## 4.2 Who can stay in a canyon?
 #
@@ -139,7 +140,7 @@ outside = {
 }
 show(*draw.walkers(two_wells, batch_sizes, outside, guess=guess_border))
 leavers = [s for s, share in zip(batch_sizes, outside[0.01], strict=True) if share > 0.5]
-reply(guess_border, leavers[-1])
+reply(guess_border, leavers[-1], "examples")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -162,7 +163,7 @@ for rate in (0.039, 0.041):
 
 # %% [markdown]
 # Above **η = 2/λ** a step overshoots by more than the walker was off, and no noise is needed.
-# A learning rate forbids all minima sharper than 2/η, to every batch size; lesson 5 derives it.
+# A learning rate forbids all minima sharper than 2/η, the **edge of stability**, to every batch size; lesson 5 derives it.
 # [Page 4c](deeper/4c_where_training_stays.ipynb) watches a network climb to that border, and changes the batch size half-way: the small batch does leave the large one's sharp place.
 #
 # **4B · Noise near the border.**
@@ -206,7 +207,7 @@ rows = read_results("sharpness_digits")
 recorded = by_seed(rows, "largest_eigenvalue", "level", "lr", "batch_size")
 show(*draw.equal_loss(recorded))
 at_loss = recorded[0.05]
-reply(guess_ratio, ratio(at_loss[1 / 4][4000], at_loss[1 / 4][16])[0])
+reply(guess_ratio, ratio(at_loss[1 / 4][4000], at_loss[1 / 4][16])[0], "times as large")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -272,18 +273,14 @@ check("4A", sharpen)
 # *Scaled λ_max* measures every step against the size of the weight that it moves.
 
 # %%
-from course_utils.curvature import (
-    flat_weights,
-    keskar_sharpness,
-    loss_along,
-    top_eigenvalue,
-)
+from course_utils.curvature import flat_weights, keskar_sharpness, top_eigenvalue
 from course_utils.data import load_mnist
 from course_utils.explore import explore
 from course_utils.models import mlp
 from course_utils.training import train
 from lessons.lesson_4.networks import rescale_layers
 
+# %%
 train_set, valid_set, test_set = (s.to(device) for s in load_mnist(full=full))
 digits = train_set[:500]  # enough for the measures on this page
 network = mlp((784, 128, 10), seed=0).to(device)
@@ -305,6 +302,9 @@ measures = {
     "scaled λ_max": [scaled_eigenvalue(twin) for twin in twins.values()],
 }
 
+# %%
+from course_utils.curvature import loss_along
+
 # %% rescaling tags=["nbval-ignore-output"]
 alphas = np.linspace(-1, 1, 41)
 direction = torch.randn(101_770, generator=torch.Generator().manual_seed(1)).to(device)
@@ -318,8 +318,8 @@ with torch.no_grad():
 explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 
 # %% [markdown]
-# From a = 1 to 10 λ_max grows almost thirtyfold, and no prediction changes.
-# Keskar's measure first falls and then rises; by it the network is flattest somewhere between 2 and 10.
+# From a = 1 to 10 λ_max grows more than twentyfold, and no prediction changes.
+# Keskar's measure first falls and then rises: by it the network is flattest near a = 5.
 # The scaled λ_max alone notices that nothing has happened.
 #
 # So here a basin and a canyon stand with the same loss, the same accuracy, the same answer to every digit.
@@ -332,7 +332,7 @@ explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 # One question is left: among networks that *training* found, at one training loss, do the flat ones do better on new digits?
 # Recorded, at a training loss of 0.05: four batch sizes at four learning rates, five seeds each, tested on 1,000 digits that no training has seen.
 # Each point below is one such setting.
-# We hold its accuracy against λ_max, against the scaled λ_max, and against η/B, which was known before training began.
+# We hold its accuracy against λ_max, scaled λ_max, and η/B, which was known before training began.
 # A rank correlation of −1 would say that flatter is better without exception; beside it stands its 95 % interval.
 
 
@@ -377,7 +377,7 @@ others = {
 pd.DataFrame(others, index=["rank correlation", "from", "to"]).T.round(2)
 
 # %% [markdown]
-# (The second row measures each step against the size of the weight, too, and goes a fixed distance: [page 4a](deeper/4a_measuring_curvature.ipynb) shows how the distance decides what one finds.)
+# (The second row is the *adaptive sharpness*: each step is measured against the size of the weight, too, but it goes a fixed distance. [Page 4a](deeper/4a_measuring_curvature.ipynb) shows how the distance decides what one finds.)
 
 # %% flat-is-good
 with torch.no_grad():
@@ -394,8 +394,8 @@ verdict(
 
 # %% [markdown]
 # What would decide it: change the flatness and leave η and B alone.
-# Rescaling does just that, and nothing happens to the answers; but rescaling fools only measures that depend on scale.
-# Training that looks for flat places on purpose is the other way, and there the studies disagree ([4b](deeper/4b_keskar_repeated.ipynb) has a table of them).
+# Rescaling does just that, and nothing happens to the answers; but it fools only measures that depend on scale.
+# Training that looks for flat places on purpose is the other way; there the studies disagree ([4b](deeper/4b_keskar_repeated.ipynb)).
 # The lecture's last word is the right one: one explanation, not everybody believes it, it needs research (C44).
 #
 # ## Summary
@@ -403,20 +403,20 @@ verdict(
 # - At one η and one training loss, larger batches end at sharper points, 1.6 to 5.6 times as sharp on digits. With another η, or at another loss, they needn't.
 # - Noise drives walkers out of a canyon below some batch size; a learning rate above 2/λ does it without noise.
 # - A canyon pays more for a shift that does not know it. The shift that comes from sampling does.
-# - Any minimum of a ReLU network can be made sharp without changing one prediction: sharpness belongs to the weights.
+# - Any minimum of a ReLU network can be made sharp without changing one prediction.
 # - Flat networks tested better in our runs, and η/B says so as well as flatness does.
 #
 # **Are flat minima good?** Here the flat ones did test better, late in training; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
 #
 # **Further.** Do 4A with a factor of its own for each hidden unit. (about 4 lines)
 #
-# Going on: [4a](deeper/4a_measuring_curvature.ipynb), how to measure curvature without fooling oneself · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, the test loss, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), saddle or minimum, and where training can stay.
+# Going on: [4a](deeper/4a_measuring_curvature.ipynb), how to measure curvature without fooling oneself · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, the test loss, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), critical points: saddle or local minimum, and where training can stay.
 #
-# Before: [3 · small and large batches](03_small_and_large_batches.ipynb). Next: [5 · momentum](05_momentum.ipynb). The words: [glossary](teaching/glossary.md).
+# Before: [3 · small and large batches](03_small_and_large_batches.ipynb). Next: [5 · momentum](05_momentum.ipynb). Terms: [glossary](teaching/glossary.md).
 #
 # ## References
 #
-# - Hung-yi Lee, "Batch and Momentum", Machine Learning 2021, National Taiwan University: claims C31 and C33 to C44.
+# - Hung-yi Lee, "Batch and Momentum", Machine Learning 2021, National Taiwan University: claims C31, C33 to C44 and C67 to C71.
 # - S. Hochreiter, J. Schmidhuber, "Flat minima", Neural Computation 9(1), 1997, and N. Keskar et al., [arXiv 1609.04836](https://arxiv.org/abs/1609.04836): where the story comes from.
 # - L. Dinh et al., [arXiv 1703.04933](https://arxiv.org/abs/1703.04933): the rescaling. J. Kwon et al., [arXiv 2102.11600](https://arxiv.org/abs/2102.11600): steps measured against the size of the weights.
 # - S. Jastrzębski et al., [arXiv 1711.04623](https://arxiv.org/abs/1711.04623), S. Smith, Q. Le, [arXiv 1710.06451](https://arxiv.org/abs/1710.06451): η/B as the measure of the noise.
