@@ -64,7 +64,14 @@ def hessian_on_paper(w1, w2):
 # %% [markdown]
 # At (1, 1), where f = 0, its eigenvalues are 4 and 0.
 # Four across, and zero along: all points with w₁w₂ = 1 have loss zero, so a valley of minima runs through (1, 1).
-#
+# All of them are one network, whose output is 1 times its input; their λ_max is not one number, it is 2(t² + 1/t²) at (t, 1/t):
+
+# %% valley
+places = [1, 2, 3, 10]
+tops_there = [np.linalg.eigvalsh(hessian_on_paper(t, 1 / t))[-1] for t in places]
+pd.DataFrame({"λ_max at (t, 1/t)": tops_there}, index=places).rename_axis("t").T.round(2)
+
+# %% [markdown]
 # A network of 100,000 weights has a Hessian of 10 billion numbers, and nobody writes that down.
 # But one product H·v costs about as much as two gradients, because H·v is the gradient of g·v, where g is the gradient (Pearlmutter 1994).
 # In PyTorch this is "backward, twice".
@@ -519,8 +526,9 @@ check("4E", largest)
 # %% [markdown]
 # **Further.**
 #
+# 1. Change `small_batch` to 64 in the settings. Guess its λ_max at a loss of 0.05 from the right-hand figure of lesson 4.3, then run the page again. (one number)
 # 1. Write `steepest_cut(model)`: the loss along the eigenvector of λ_max, and draw it for `small` and for `large` over their parabolas f + λα²/2. How far does the parabola hold? (about 6 lines)
-# 2. Train a network to the same level with weight decay; λ_max before and after, then λ_max of D·H·D. Which of the two would you trust, and why? (about 6 lines)
+# 1. Train a network to the same level with weight decay; λ_max before and after, then λ_max of D·H·D. Which of the two would you trust, and why? (about 6 lines)
 #
 # ## References
 #

@@ -232,6 +232,23 @@ show(*draw.edge(edges, every=25))
 # So a full batch isn't doomed to canyons: a larger η alone forbids them.
 # With the cross-entropy the border is touched early in training only, and afterwards everything flattens: the lesson's full batch at η = 1/2 stands at 3.6 at a loss of 0.2, just below 2/η = 4, and at 2.5 at 0.05.
 #
+# (Beyond the border gradient descent can't *stay*; it need not run away.
+# On a parabola it does. The logistic loss gets flatter farther out: for f = log(2 cosh(x/2)), with λ = 1/4 at its minimum and so a border at η = 8, it ends up jumping to and fro.)
+
+
+# %% cycle
+def last_places(lr, x=0.1, num_steps=2000):
+    """Return where the last two updates on f = log(2 cosh(x/2)) lead."""
+    for _ in range(num_steps):
+        before, x = x, x - lr * np.tanh(x / 2) / 2
+    return before, x
+
+
+pd.DataFrame(
+    {f"η = {rate}": last_places(rate) for rate in (7, 9, 12)}, index=["last", "next"]
+).round(2)
+
+# %% [markdown]
 # ## And noise? A change of batch half-way
 #
 # Noise lets small batches jump out of a narrow canyon, says the lecture, while large batches follow the gradient into it (C43).
