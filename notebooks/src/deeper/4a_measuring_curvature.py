@@ -352,7 +352,11 @@ def cost_of_noise(model, split, sigma=0.003, num=30):
 
 # %% noise-costs tags=["nbval-ignore-output"]
 quick = Split(few.images.float(), few.labels)
-networks = {"tanh": fine["tanh"].float(), "ReLU, B = 16": small, "ReLU, full batch": large}
+networks = {
+    "tanh": copy.deepcopy(fine["tanh"]).float(),
+    "ReLU, B = 16": small,
+    "ReLU, full batch": large,
+}
 pd.DataFrame({name: cost_of_noise(model, quick) for name, model in networks.items()}).T
 
 # %% [markdown]

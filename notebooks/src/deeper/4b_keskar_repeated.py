@@ -431,8 +431,10 @@ def lead(name, loss, small, large):
 
 
 # %%
-digits_rows["unseen"] = 50 * (digits_rows["valid_accuracy"] + digits_rows["test_accuracy"])
-unseen_digits = by_seed(digits_rows, "unseen", "level", "lr", "batch_size").dropna(axis=1)
+tested = 50 * (digits_rows["valid_accuracy"] + digits_rows["test_accuracy"])
+unseen_digits = by_seed(
+    digits_rows.assign(unseen=tested), "unseen", "level", "lr", "batch_size"
+).dropna(axis=1)
 unseen_six = 100 * by_seed(six, "unseen_accuracy", *keys, seed="subset").dropna(axis=1)
 leads = {}
 for name, table in (("4,000 digits", unseen_digits), ("six sets", unseen_six)):

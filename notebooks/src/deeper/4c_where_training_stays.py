@@ -244,9 +244,8 @@ def last_places(lr, x=0.1, num_steps=2000):
     return before, x
 
 
-pd.DataFrame(
-    {f"η = {rate}": last_places(rate) for rate in (7, 9, 12)}, index=["last", "next"]
-).round(2)
+cycles = {f"η = {rate}": last_places(rate) for rate in (7, 9, 12)}
+pd.DataFrame(cycles, index=["x, last but one", "x, last"]).round(2) + 0  # no -0.00
 
 # %% [markdown]
 # ## And noise? A change of batch half-way
