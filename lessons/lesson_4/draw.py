@@ -473,7 +473,7 @@ def edge(edges: dict, *, every: int):
     ax.set(xlim=(0, every * (len(tops) - 1)), ylim=(0, 45), xlabel="updates", ylabel="λ_max")
     ax.set_title("Full batch, no noise: up to the border")
     return fig, "λ_max against updates of full-batch training. " + " ".join(
-        f"η = {rate}: {tops[-8:].mean() * rate / 2:.2f} times 2/η at the end." for rate, tops in edges.items()
+        f"η = {rate}: {tops[-4:].mean() * rate / 2:.2f} times 2/η at the end." for rate, tops in edges.items()
     )
 
 

@@ -100,7 +100,7 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 #
 # So "the canyon pays more" is true of a shift that does not know the curvature, such as rounding the weights, and untrue of the one that sampling makes.
 # And networks?
-# Tried on six training sets, a network four times as sharp pays a third more on new digits, and one five times as sharp pays no more at all ([page 4b](deeper/4b_keskar_repeated.ipynb)).
+# Tried on six training sets, a network four times as sharp pays a quarter more on new digits, and one five times as sharp pays no more at all ([page 4b](deeper/4b_keskar_repeated.ipynb)).
 #
 # </details>
 #
