@@ -321,7 +321,7 @@ def cuts(alphas, raw: dict, normalised: dict):
         for curves in (raw, normalised)
     ]
     return fig, (
-        "Mean training loss over five random directions. Plain directions: a network and its rescaled twin differ by up "
+        "Mean training loss over three random directions. Plain directions: a network and its rescaled twin differ by up "
         f"to a factor of {np.exp(apart[0]):.1f}. Filter-normalised: by {np.exp(apart[1]):.2f}; the full batch is steeper."
     )
 

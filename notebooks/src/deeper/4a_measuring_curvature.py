@@ -239,10 +239,10 @@ reply(guess_difference, found["ReLU"][3])
 def readings(training_mode):
     """Return three readings of λ_max of the network with dropout."""
     model = nn.Sequential(*large[:3], nn.Dropout(0.5), large[3]).train(training_mode)
-    weights = list(model.parameters())
+    weights, part = list(model.parameters()), digits[:300]
 
     def product_now(v):
-        return hvp(F.cross_entropy(model(digits.images), digits.labels), weights, v)
+        return hvp(F.cross_entropy(model(part.images), part.labels), weights, v)
 
     torch.manual_seed(0)  # dropout draws from PyTorch's own state
     return [
@@ -479,7 +479,7 @@ pd.DataFrame(table).rename_axis("full batch over B = 16, five seeds, 95 % interv
 from lessons.lesson_4.networks import filter_normalised
 
 
-def cuts_through(model, normalised, alphas, num_directions=5):
+def cuts_through(model, normalised, alphas, num_directions=3):
     """Return the loss along random directions, (directions, alphas)."""
     w, generator = flat_weights(model), torch.Generator().manual_seed(2)
     runs = []
@@ -492,7 +492,7 @@ def cuts_through(model, normalised, alphas, num_directions=5):
 
 # %% cuts tags=["nbval-ignore-output"]
 shown = {"B = 16": small, "B = 16, rescaled": rescale_layers(small, 5), "full batch": large}
-alphas = np.linspace(-1, 1, 31)
+alphas = np.linspace(-1, 1, 21)
 pictures = [
     {name: cuts_through(model, how, alphas) for name, model in shown.items()}
     for how in (False, True)
