@@ -237,6 +237,7 @@ def order_of_epoch(scheme, epoch, order, rng):
     return rng.random((copies, num_examples)).argsort(axis=1)
 
 
+# %%
 def after_epoch(w, order, lr, batch_size, targets):
     """Return the weights (rates, copies, 2) after one epoch in `order` (copies, N)."""
     for batch in np.split(order, range(batch_size, num_examples, batch_size), axis=1):
