@@ -197,7 +197,7 @@ def arrows(clouds: dict[str, tuple[np.ndarray, int]]):
         ax.set(xlim=limits, ylim=limits, aspect="equal", title=title, xlabel="towards larger slope")
         ax.text(0.97, 0.03, f"spread {spread:.2f}", transform=ax.transAxes, ha="right", va="bottom")
         told.append(
-            f"{title}, {scale}: {len(grads)} arrows, mean of length {np.linalg.norm(mean):.2f}, spread {spread:.2f}"
+            f"{title}: {len(grads)} arrows, mean of length {np.linalg.norm(mean):.2f}, spread {spread:.2f}, {scale}"
         )
     axes[0].set_ylabel("towards larger intercept")
     return fig, "Minus the gradients of batches, as arrows from one place. " + "; ".join(told) + "."
