@@ -82,7 +82,7 @@ guess_train = None  # % of the training digits; a number, or None to skip
 # Train it yourself, once for each of five batch sizes.
 # Accuracy is measured *after* the last epoch, over all digits, with the weights as they then are.
 
-# %% experiment
+# %% experiment tags=["nbval-ignore-output"]
 train_set, valid_set, _ = (digits.to(device) for digits in load_mnist())
 
 
@@ -321,7 +321,7 @@ show(*still(*panel, budget="1 second", rule="tuned", metric="test accuracy"))
 # (The times are those of lesson 2, one thread of a processor.)
 # The middle wins: too small pays for every update, too large for every example.
 # On a GPU, where larger batches cost hardly more, it moves to the right.
-# [Page 3a](deeper/3a_where_larger_batches_stop_paying.ipynb) predicts from the gradient's noise where larger batches stop paying.
+# [Page 3a](deeper/3a_where_larger_batches_stop_paying.ipynb) predicts from the gradient's *noise scale* where larger batches stop paying.
 #
 # Go back to the panel and read its corners again.
 # *10 epochs, fixed* is the lecture's experiment; with *1,000 updates* it turns round.

@@ -335,7 +335,7 @@ pd.DataFrame(table, index=pd.Index(sizes, name="B"))
 # Twelve epochs, five seeds: six at B = 64 and η = 1/2, then three and three more, each time with the rate divided by four, or the batch multiplied by four, or neither.
 
 
-# %% growing
+# %% growing tags=["nbval-ignore-output"]
 def train_in_phases(phases, seed):
     """Return updates, training loss after each epoch and test accuracy (%) of a run in phases."""
     model, generator = mlp((784, 128, 10), seed=seed), torch.Generator().manual_seed(seed)
