@@ -20,7 +20,7 @@ from nbgrader.preprocessors import (
 import course_utils
 
 sys.path.insert(0, str(Path(course_utils.__file__).parents[1]))  # authoring lies there, and is not installed
-from authoring.grading import RestoreCells, SafeExecute  # noqa: E402
+from authoring.grading import RestoreCells, SafeExecute
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
