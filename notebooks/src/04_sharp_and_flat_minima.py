@@ -364,20 +364,21 @@ show(*draw.flat_and_good(ends, orders))
 
 # %% [markdown]
 # Flatter is better, then, in these runs: λ_max puts the settings in the order of their accuracy with hardly a mistake, and so does the scaled λ_max, which no rescaling fools.
-# But η/B does it as well.
+# But η/B, which is no property of the network, does it nearly as well.
 # The settings move both axes at once: a large η and a small B make a network flat, and they make it good, and nothing here says that they make it good *by* making it flat.
-# And it doesn't hold at all times, nor by every measure that is free of scale:
+# Nor does it hold at all times, or by every measure that is free of scale:
 
 # %% other-orders
 early = with_unseen(read_results("sharpness_digits", level=0.2, status="ok"))
 others = {
     "λ_max, at a loss of 0.2": rank_correlation(early, "largest_eigenvalue"),
-    "largest rise within a small ball": rank_correlation(ends, "rise_0_1"),
+    "adaptive sharpness, ρ = 0.1": rank_correlation(ends, "rise_0_1"),
 }
 pd.DataFrame(others, index=["rank correlation", "from", "to"]).T.round(2)
 
 # %% [markdown]
-# (The second row is the *adaptive sharpness*: each step is measured against the size of the weight, too, but it goes a fixed distance. [Page 4a](deeper/4a_measuring_curvature.ipynb) shows how the distance decides what one finds.)
+# At a loss of 0.2 there is no order.
+# And by the *adaptive sharpness*, the largest rise within a small ball (steps measured against the size of each weight, too), the *sharper* networks are the better ones: [page 4a](deeper/4a_measuring_curvature.ipynb) shows how the radius of the ball decides what one finds.
 
 # %% flat-is-good
 with torch.no_grad():
@@ -404,7 +405,7 @@ verdict(
 # - Noise drives walkers out of a canyon below some batch size; a learning rate above 2/λ does it without noise.
 # - A canyon pays more for a shift that does not know it. The shift that comes from sampling does.
 # - Any minimum of a ReLU network can be made sharp without changing one prediction.
-# - Flat networks tested better in our runs, and η/B says so as well as flatness does.
+# - At a low loss flat networks tested better in our runs, by curvature; so says η/B, nearly as well, and one measure says the reverse.
 #
 # **Are flat minima good?** Here the flat ones did test better, late in training; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
 #
