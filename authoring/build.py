@@ -162,7 +162,8 @@ def main(prefixes: list[str]) -> None:
         sys.exit(str(error))
     for source in chosen:
         print(f"{source.name} → {build(source).relative_to(NOTEBOOKS)}")
-    FIGURE.write_bytes(figure_of_the_readme())
+        if source.stem.startswith("05"):
+            FIGURE.write_bytes(figure_of_the_readme())
 
 
 if __name__ == "__main__":

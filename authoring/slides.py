@@ -129,7 +129,7 @@ def _show(cell: NotebookNode, slide: Slide, *, with_code: bool) -> None:
         if output.output_type == "stream" and "explore(" in cell.source:
             continue  # how to move it, which no slide can
         if output.output_type == "stream":
-            outputs += _printed(output.text.rstrip("\n").split("\n"))
+            outputs += _printed(output.text.removeprefix("No guess made.\n").rstrip("\n").split("\n"))
         elif "text/html" in output.get("data", {}):
             code = output.data["text/html"]
             (slide.verdicts if 'class="verdict"' in code else outputs).append(_output(code))

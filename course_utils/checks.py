@@ -1,7 +1,7 @@
 """Instant feedback on the lessons' exercises: `check("1A", answer)`, `hint("1A")`, `solution("1A")`.
 
-The exercises of lesson 1 are in `lessons.lesson_1.exercises`: a judge each, which raises `Wrong` with a sentence that names the
-misconception. Whatever the reader hands in, a check prints one line and never a traceback.
+The exercises of lesson 1 are in `lessons.lesson_1.exercises`: a judge each, which raises `Wrong`. Whatever the
+reader hands in, a check prints one line and never a traceback.
 """
 
 import copy
@@ -10,8 +10,7 @@ import importlib
 import importlib.util
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -20,8 +19,7 @@ class Wrong(Exception):
     """What is wrong with an answer: one sentence to the reader that names the misconception, not the answer."""
 
 
-@dataclass(frozen=True)
-class Exercise:
+class Exercise(NamedTuple):
     """One exercise; `solution` is code that imports all it needs and ends with its `check(…)` line."""
 
     name: str
@@ -81,24 +79,19 @@ def reply(guess: Any, answer: float | str, unit: str = "") -> None:
 
     Raises ValueError for a guess of another kind, and for a number that isn't finite.
     """
+    kind = str if isinstance(answer, str) else int | float | np.number
     if guess is None:
         print(f"No guess made.\nIt is {_spoken(answer, unit)}.")  # the first line labels a collapsed output
-    elif isinstance(answer, str) != isinstance(guess, str) or not _is_guess(guess):
-        kind = (
-            "a text, such as one that the question offers" if isinstance(answer, str) else "a finite number"
-        )
-        raise ValueError(f"your guess must be {kind}, or None to skip it, got {guess!r}")
-    else:
+    elif isinstance(guess, kind) and (kind is str or np.isfinite(guess)):
         print(f"You said {_spoken(guess, unit)}; it is {_spoken(answer, unit)}{_apart(guess, answer)}.")
+    else:
+        wanted = "a text, such as one that the question offers" if kind is str else "a finite number"
+        raise ValueError(f"your guess must be {wanted}, or None to skip it, got {guess!r}")
 
 
 def _spoken(value: float | str, unit: str) -> str:
     number = value if isinstance(value, str) else f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
     return f"{number} {unit}".rstrip()
-
-
-def _is_guess(guess: Any) -> bool:
-    return isinstance(guess, str) or (isinstance(guess, int | float | np.number) and bool(np.isfinite(guess)))
 
 
 def _apart(guess: float | str, answer: float | str) -> str:
@@ -199,11 +192,9 @@ def call(function: Any, *args: Any, **kwargs: Any) -> Any:
 def _untouched(answer: Any) -> bool:
     """Return whether `answer` is a function with nothing in it but its docstring and three dots."""
     code = getattr(answer, "__code__", None)
-    if code is None:
-        return False
-    steps = [step for step in dis.get_instructions(code) if step.opname not in ("RESUME", "NOP")]
-    return all(
-        ("CONST" in step.opname and step.argval is None) or step.opname == "RETURN_VALUE" for step in steps
+    return code is not None and all(
+        step.opname in ("RESUME", "NOP", "RETURN_VALUE") or ("CONST" in step.opname and step.argval is None)
+        for step in dis.get_instructions(code)
     )
 
 

@@ -23,6 +23,12 @@ COLORS = {  # of the badges; every verdict, in the order of the table
     "owed": "#555555",
 }
 VERDICTS = tuple(COLORS)
+CHOICES = {"lesson": LESSONS, "says": SPEAKERS, "kind": KINDS, "verdict": VERDICTS}
+NEEDED = (  # the field that has to be there where another has one of these values
+    ("condition", "verdict", ("holds if", "owed")),
+    ("finding", "verdict", ("slip", "open", "not seen here")),
+    ("reference", "kind", ("definition", "history")),
+)
 
 
 @dataclass(frozen=True)
@@ -41,50 +47,27 @@ class Claim:
     one_sided: str | None = None  # why a claim that "holds if" can't be shown to fail without its condition
 
     def __post_init__(self) -> None:
-        self._allow("lesson", LESSONS)
-        self._allow("says", SPEAKERS)
-        self._allow("kind", KINDS)
-        self._allow("verdict", VERDICTS)
+        for name, allowed in CHOICES.items():
+            if (value := getattr(self, name)) not in allowed:
+                listed = ", ".join(map(str, allowed))
+                raise ValueError(f"{self.id}: {name} must be one of {listed}, got {value!r}")
         for name in ("claim", "condition", "finding", "reference", "one_sided"):
-            self._check_text(name)
-        if self.verdict in ("holds if", "owed"):
-            self._require("condition", f"verdict {self.verdict!r}")
-        if self.verdict in ("slip", "open", "not seen here"):
-            self._require("finding", f"verdict {self.verdict!r}")
-        if self.kind != "measured":
-            self._require("reference", f"kind {self.kind!r}")
-
-    def _allow(self, name: str, allowed: tuple) -> None:
-        if (value := getattr(self, name)) not in allowed:
-            raise ValueError(
-                f"{self.id}: {name} must be one of {', '.join(map(str, allowed))}, got {value!r}"
-            )
-
-    def _check_text(self, name: str) -> None:
-        text = getattr(self, name)
-        if text is None:
-            return
-        if not isinstance(text, str) or not text.strip() or text.endswith(".") or "\n" in text:
-            raise ValueError(
-                f"{self.id}: {name} must be one line of text without a final full stop, got {text!r}"
-            )
-
-    def _require(self, name: str, reason: str) -> None:
-        if getattr(self, name) is None:
-            raise ValueError(f"{self.id}: {name} is missing, which {reason} needs")
+            text = getattr(self, name)
+            if text is not None and not (isinstance(text, str) and re.fullmatch(r".*\S.*(?<!\.)", text)):
+                bound = "one line of text without a final full stop"
+                raise ValueError(f"{self.id}: {name} must be {bound}, got {text!r}")
+        for needed, name, values in NEEDED:
+            if (value := getattr(self, name)) in values and getattr(self, needed) is None:
+                raise ValueError(f"{self.id}: {needed} is missing, which {name} {value!r} needs")
 
 
-def _claim(claim_id: str, entry: Any) -> Claim:
+def _claim(claim_id: str, entry: dict) -> Claim:
     """Return the entry of one claim, or raise ValueError with what is wrong with it."""
     if not re.fullmatch(r"[CE]\d\d", claim_id):
         raise ValueError(f"claim ids are C or E and two digits, got {claim_id!r}")
-    if not isinstance(entry, dict):
-        raise ValueError(f"{claim_id} must be a table, got {entry!r}")
     known = {field.name for field in fields(Claim)} - {"id"}
-    if unknown := sorted(entry.keys() - known):
-        raise ValueError(
-            f"{claim_id}: unknown field {', '.join(unknown)}; fields are {', '.join(sorted(known))}"
-        )
+    if unknown := ", ".join(sorted(entry.keys() - known)):
+        raise ValueError(f"{claim_id}: unknown field {unknown}; fields are {', '.join(sorted(known))}")
     if missing := [name for name in ("says", "claim", "lesson", "kind", "verdict") if name not in entry]:
         raise ValueError(f"{claim_id}: {', '.join(missing)} missing")
     return Claim(id=claim_id, **entry)
@@ -97,10 +80,7 @@ def load_claims(path: Path = CLAIMS_FILE) -> dict[str, Claim]:
     Raises FileNotFoundError where the file is not there, ValueError where an entry is not valid.
     """
     if not path.is_file():
-        raise FileNotFoundError(
-            f"no claims at {path}: the course reads them from its own folder, so install it from there "
-            "with: pip install -e ."
-        )
+        raise FileNotFoundError(f"no claims at {path}: install the course from its folder, pip install -e .")
     entries = tomllib.loads(path.read_text(encoding="utf-8"))
     return {claim_id: _claim(claim_id, entry) for claim_id, entry in entries.items()}
 
@@ -150,14 +130,10 @@ def judgement(claim: Claim, seen: bool = True) -> tuple[str, str]:
     """Return a claim's badge, and the sentences that belong to it, each with its full stop."""
     if not seen:
         return f"{claim.id} not seen with these settings", ""
-    condition, finding = (f"{text}." if text else "" for text in (claim.condition, claim.finding))
-    if claim.verdict != "holds if":  # whose condition goes on from the badge
-        condition = _capital(condition)
-    return claim.verdict, f"{condition} {_capital(finding)}".strip()
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
+    texts = [f"{text}." for text in (claim.condition, claim.finding) if text]
+    first = 1 if claim.verdict == "holds if" else 0  # its condition goes on from the badge
+    sentences = texts[:first] + [text[:1].upper() + text[1:] for text in texts[first:]]
+    return claim.verdict, " ".join(sentences)
 
 
 def sentence(claim: Claim, seen: bool = True) -> str:

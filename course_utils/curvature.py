@@ -22,12 +22,12 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from course_utils.data import Split
-from course_utils.training import check_whole, evaluate, evaluation_mode
+from course_utils.training import check_positive, check_whole, evaluate, evaluation_mode
 
-BATCH_SIZE = 5_000  # examples in memory at a time
+CHUNK = 5_000  # examples in memory at a time
 CLOSE = 0.03  # a neighbour of an eigenvalue nearer than this share of it may not have shown itself yet
 SEEN = 1e-3  # residual, as a share of the eigenvalue, from which on no larger one was missed in 500 trials
-EXAMPLES, WEIGHTS = "the number of examples", "the number of weights"
+WEIGHTS = "the number of weights"
 
 
 def flat_weights(model: nn.Module) -> Tensor:
@@ -60,10 +60,8 @@ def _unflatten(vector: Tensor, like: Sequence[Tensor]) -> list[Tensor]:
 def _vector(name: str, v: Tensor, weights: Tensor) -> Tensor:
     """Return `v` on the device and in the precision of `weights` (n,); raise ValueError unless it is (n,) as well."""
     if v.shape != weights.shape:
-        raise ValueError(
-            f"{name} must be a vector ({len(weights)},), one number a weight, as flat_weights gives it; "
-            f"got shape {tuple(v.shape)}"
-        )
+        wanted = f"a vector ({len(weights)},), as flat_weights gives it"
+        raise ValueError(f"{name} must be {wanted}; got shape {tuple(v.shape)}")
     return _like(weights, v)
 
 
@@ -107,9 +105,7 @@ class _Loss:
         """Return the same at the weights of the model; raise ValueError for a loss that is no finite number."""
         loss, gradient = self.with_gradient(self.weights)
         if not math.isfinite(loss):
-            raise ValueError(
-                f"the loss must be a finite number, got {loss}: the weights have diverged; train with a smaller lr"
-            )
+            raise ValueError(f"the loss must be a finite number, got {loss}: train with a smaller lr")
         return loss, gradient
 
 
@@ -144,7 +140,7 @@ class Hessian:
     Raises ValueError for an empty split, or a loss that is no finite number.
     """
 
-    def __init__(self, model: nn.Module, split: Split, *, batch_size: int = BATCH_SIZE):
+    def __init__(self, model: nn.Module, split: Split, *, batch_size=CHUNK):
         self._loss = _Loss(model, split, batch_size)
         self.loss, self.gradient = self._loss.at_weights()
         self._weights = self._loss.weights.requires_grad_()
@@ -178,13 +174,7 @@ class Eigenpairs(NamedTuple):
 
 
 def lanczos(
-    product: Callable[[Tensor], Tensor],
-    start: Tensor,
-    *,
-    k: int = 1,
-    which: str = "largest",
-    tol: float = 1e-3,
-    max_products: int = 500,
+    product: Callable[[Tensor], Tensor], start: Tensor, *, k=1, which="largest", tol=1e-3, max_products=500
 ) -> Eigenpairs:
     """Return the `k` "largest" or "smallest" eigenvalues (algebraically) of a symmetric `product` (n,) → (n,).
 
@@ -229,10 +219,8 @@ def lanczos(
         off_diagonal.append(beta)
         if m < len(basis):
             basis[m] = w / w.norm()
-    raise RuntimeError(
-        f"max_products={max_products} were too few for tol={tol}: the {which} eigenvalues stand at {theta[:k]} "
-        f"with errors {errors[:k]}; raise max_products"
-    )
+    stand = f"the {which} eigenvalues stand at {theta[:k]} with errors {errors[:k]}"
+    raise RuntimeError(f"max_products={max_products} were too few for tol={tol}: {stand}; raise max_products")
 
 
 def _orthogonalise(w: Tensor, basis: Tensor) -> Tensor:
@@ -244,24 +232,17 @@ def _orthogonalise(w: Tensor, basis: Tensor) -> Tensor:
 def _errors(theta: np.ndarray, residuals: np.ndarray) -> np.ndarray:
     """Return estimates (m,) of the errors of the Ritz values `theta` (m,), sorted, from their residuals (m,)."""
     steps = abs(np.diff(theta, prepend=np.inf, append=np.inf)) if len(theta) > 1 else np.zeros(2)
-    gaps = np.minimum(steps[:-1], steps[1:]) - residuals
-    gaps = np.minimum(gaps, CLOSE * abs(theta))
+    gaps = np.minimum(np.minimum(steps[:-1], steps[1:]) - residuals, CLOSE * abs(theta))
     return residuals * np.minimum(1, residuals / np.maximum(gaps, residuals + 1e-300))
 
 
 def top_eigenvalues(
-    model: nn.Module,
-    split: Split,
-    *,
-    scale: Tensor | None = None,
-    seed: int = 0,
-    batch_size: int = BATCH_SIZE,
-    **search,
+    model: nn.Module, split: Split, *, scale: Tensor | None = None, seed=0, batch_size=CHUNK, **search
 ) -> Eigenpairs:
     """Return the `k` largest (or smallest) eigenvalues of the Hessian H over `split` and their eigenvectors.
 
-    With a vector `scale` (num_weights,) they are those of D·H·D, where D = diag(scale): with scale = |w| curvature
-    per relative change of each weight, which stays as it is when layers are rescaled (Kwon et al. 2021).
+    With a vector `scale` (num_weights,) they are those of D·H·D, where D = diag(scale): for scale = |w| curvature
+    per relative change of each weight, blind to rescaled layers (Kwon et al. 2021, arXiv 2102.11600).
 
     See `lanczos` for k, which, tol and max_products, for the fields of the result and for the errors raised. It
     starts from the sum of two unit vectors: the gradient, which comes free and lies for the most part among the
@@ -292,12 +273,7 @@ class Trace(NamedTuple):
 
 
 def hutchinson_trace(
-    model: nn.Module,
-    split: Split,
-    *,
-    num_probes: int,
-    generator: torch.Generator,
-    batch_size: int = BATCH_SIZE,
+    model: nn.Module, split: Split, *, num_probes: int, generator: torch.Generator, batch_size=CHUNK
 ) -> Trace:
     """Return the trace of the Hessian over `split`, the sum of its eigenvalues, as estimated by random signs.
 
@@ -322,32 +298,27 @@ class Sharpness(NamedTuple):
 
 
 def keskar_sharpness(
-    model: nn.Module,
-    split: Split,
-    *,
-    epsilon: float = 1e-3,
-    subspace: int | None = None,
-    seed: int = 0,
-    iterations: int = 10,
-    batch_size: int = BATCH_SIZE,
+    model: nn.Module, split: Split, *, epsilon=1e-3, subspace: int | None = None, seed=0, batch_size=CHUNK
 ) -> Sharpness:
     """Return how far the loss over `split` rises within a small box around the weights, in percent of 1 + loss.
 
     Keskar et al. 2017 (arXiv 1609.04836), equation 3: the maximum of f(x + Ay) over |y_i| ≤ ε(|(A⁺x)_i| + 1),
-    sought by `iterations` steps of L-BFGS-B on the loss, scaled to suit the box. A is the identity, or for
-    `subspace` = p a matrix (num_weights, p) of normal random numbers with mean 0 and variance 1, drawn from
-    `seed`; A⁺ is its pseudo-inverse. The search starts at a random point of the inner tenth of the box, because
-    at a minimum there is no gradient to follow, and the highest loss it meets counts, so that the sharpness is
-    never negative.
+    sought by ten steps of L-BFGS-B on the loss, scaled to suit the box. A is the identity, or for `subspace` = p
+    a matrix (num_weights, p) of standard normal numbers drawn from `seed`; A⁺ is its pseudo-inverse. The search
+    starts at a random point of the inner tenth of the box, because at a minimum there is no gradient to follow,
+    and the highest loss it meets counts, so that the sharpness is never negative.
 
     Raises ValueError for an argument out of range, or a loss that is no finite number.
     """
-    _check_positive("epsilon", epsilon)
-    check_whole("iterations", iterations)
+    check_positive("epsilon", epsilon)
     loss = _Loss(model, split, batch_size)
-    x, generator = loss.weights, torch.Generator().manual_seed(seed)
     losses = [loss.at_weights()[0]]
-    matrix, coordinates = _plane(x.cpu(), subspace, generator)
+    x, generator = loss.weights, torch.Generator().manual_seed(seed)
+    matrix, coordinates = None, x.cpu()
+    if subspace is not None:
+        check_whole("subspace", subspace, 1, len(x), WEIGHTS)
+        matrix = torch.randn(len(x), subspace, generator=generator, dtype=x.dtype)
+        coordinates = torch.linalg.lstsq(matrix, coordinates[:, None], driver="gels").solution[:, 0]
     half = epsilon * (coordinates.abs().double().numpy() + 1)  # half the width of the box
 
     def measure(y: np.ndarray) -> tuple[float, np.ndarray]:
@@ -364,36 +335,19 @@ def keskar_sharpness(
     # The first step is as long as the gradient. Unscaled, ten steps cross a box of 1e-3 at a loss of 0.3, but at
     # a loss of 2e-4 they find a tenth of the maximum: where the loss is low, any minimum would pass for flat.
     scale = 10 * half.sum() / (abs(measure(start)[1]).sum() or 1)
-    options = {"maxiter": iterations, "ftol": 0, "gtol": 0}  # or a flat minimum would end the search at once
+    options = {"maxiter": 10, "ftol": 0, "gtol": 0}  # or a flat minimum would end the search at once
     minimize(downhill, start, jac=True, method="L-BFGS-B", bounds=np.c_[-half, half], options=options)
     highest = float(np.nanmax(losses))
     return Sharpness(100 * (highest - losses[0]) / (1 + losses[0]), highest, losses[0])
 
 
-def _plane(x: Tensor, columns: int | None, generator: torch.Generator) -> tuple[Tensor | None, Tensor]:
-    """Return Keskar's A (num_weights, columns), or None for the identity, and the coordinates A⁺x."""
-    if columns is None:
-        return None, x
-    check_whole("subspace", columns, 1, len(x), WEIGHTS)
-    matrix = torch.randn(len(x), columns, generator=generator, dtype=x.dtype)
-    return matrix, torch.linalg.lstsq(matrix, x[:, None], driver="gels").solution[:, 0]
-
-
 def sam_sharpness(
-    model: nn.Module,
-    split: Split,
-    *,
-    rho: float,
-    group_size: int | None = None,
-    adaptive: bool = False,
-    num_steps: int = 1,
-    batch_size: int = BATCH_SIZE,
+    model: nn.Module, split: Split, *, rho: float, adaptive=False, num_steps=1, batch_size=CHUNK
 ) -> float:
-    """Return by how much (nats) the loss rises at the worst step of length `rho`, averaged over groups of examples.
+    """Return by how much (nats) the loss over `split` rises at the worst step of length `rho`.
 
-    A group has `group_size` consecutive examples (None: all), the last one perhaps fewer, and counts by them: the
-    m-sharpness of Foret et al. 2021 (arXiv 2010.01412). `adaptive` measures the length of e / |w|, weight by weight
-    (Kwon et al. 2021, arXiv 2102.11600), which leaves the result as it is when layers are rescaled.
+    This is the sharpness of Foret et al. 2021 (arXiv 2010.01412). `adaptive` takes the length of e / |w|, weight
+    by weight (Kwon et al. 2021, arXiv 2102.11600), which makes the result blind to rescaled layers.
 
     One step is the worst to first order, e = rho·g / |g|, or rho·w²·g / |w·g|, which misleads where the slope g
     nearly vanishes. With more `num_steps`, g is taken anew where the last step led, and the highest loss met counts:
@@ -402,17 +356,9 @@ def sam_sharpness(
 
     Raises ValueError for an argument out of range, or a loss that is no finite number.
     """
-    _check_function(model, split)
-    _check_positive("rho", rho)
+    check_positive("rho", rho)
     check_whole("num_steps", num_steps)
-    n = len(split)
-    group_size = n if group_size is None else check_whole("group_size", group_size, 1, n, EXAMPLES)
-    groups = [split[first : first + group_size] for first in range(0, n, group_size)]
-    rises = [_rise(_Loss(model, group, batch_size), rho, adaptive, num_steps) for group in groups]
-    return sum(rise * len(group) / n for rise, group in zip(rises, groups, strict=True))
-
-
-def _rise(loss: _Loss, rho: float, adaptive: bool, num_steps: int) -> float:
+    loss = _Loss(model, split, batch_size)
     before, g = loss.at_weights()
     size = loss.weights.abs() if adaptive else 1
     losses = []
@@ -431,15 +377,7 @@ class Line(NamedTuple):
     accuracy: np.ndarray
 
 
-def loss_along(
-    model: nn.Module,
-    split: Split,
-    start: Tensor,
-    direction: Tensor,
-    alphas: Sequence[float],
-    *,
-    batch_size: int = BATCH_SIZE,
-) -> Line:
+def loss_along(model: nn.Module, split: Split, start: Tensor, direction: Tensor, alphas: Sequence) -> Line:
     """Return loss and accuracy (len(alphas),) over `split` at the weights start + α·direction, for each α.
 
     `start` and `direction` are weight vectors (num_weights,); with direction = end - start the line joins two
@@ -452,7 +390,7 @@ def loss_along(
     points = []
     for alpha in alphas:
         with weights_at(model, start + float(alpha) * direction):
-            points.append(evaluate(model, split, batch_size=batch_size))
+            points.append(evaluate(model, split, batch_size=CHUNK))
     return Line(*np.array(points, dtype=float).reshape(-1, 2).T)
 
 
@@ -466,15 +404,7 @@ def _check_function(model: nn.Module, split: Split) -> None:
     for name, module in model.named_modules():
         batch_norm = isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d)
         if batch_norm and not module.track_running_stats:
-            raise ValueError(
-                f"the loss must be a function of the weights alone, but {name} ({module}) takes its statistics "
-                "from each batch: make it with track_running_stats=True"
-            )
-
-
-def _check_positive(name: str, value: float) -> None:
-    if not 0 < value < math.inf:
-        raise ValueError(f"{name} must be a positive finite number, such as 1e-3, got {value!r}")
+            raise ValueError(f"{name} ({module}) needs track_running_stats=True, or the loss varies with B")
 
 
 def _check_search(which: str, tol: float, dtype: torch.dtype) -> None:
@@ -482,7 +412,4 @@ def _check_search(which: str, tol: float, dtype: torch.dtype) -> None:
         raise ValueError(f'which must be "largest" or "smallest", got {which!r}')
     finest = 100 * torch.finfo(dtype).eps
     if not finest <= tol < 1:
-        raise ValueError(
-            f"tol must be between {finest:.1e} (what {dtype} can tell apart) and 1, got {tol!r}; "
-            "for less, convert model and data to float64"
-        )
+        raise ValueError(f"tol must be between {finest:.1e} and 1 in {dtype}, got {tol!r}; finer in float64")

@@ -56,10 +56,8 @@ class Split:
     def __post_init__(self) -> None:
         images, labels = tuple(self.images.shape), tuple(self.labels.shape)
         if len(images) != 4 or labels != images[:1]:
-            raise ValueError(
-                f"images must be (n, c, h, w) and labels (n,), got {images} and {labels}; "
-                "to take one example, index with a slice: split[3:4]"
-            )
+            wanted = "images must be (n, c, h, w) and labels (n,)"
+            raise ValueError(f"{wanted}, got {images} and {labels}; for one example take a slice: split[3:4]")
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -18,9 +18,7 @@ def mlp(sizes: Sequence[int], *, seed: int, batch_norm: bool = False) -> nn.Sequ
     Raises ValueError for fewer than two sizes, or a size below 1.
     """
     if len(sizes) < 2 or min(sizes) < 1:
-        raise ValueError(
-            f"sizes must be at least two positive layer widths, such as (784, 128, 10), got {tuple(sizes)}"
-        )
+        raise ValueError(f"sizes must be at least two positive layer widths, as (784, 10), got {sizes}")
     generator = torch.Generator().manual_seed(seed)
     layers: list[nn.Module] = [nn.Flatten()]
     for fan_in, fan_out in pairwise(sizes):

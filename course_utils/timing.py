@@ -19,12 +19,12 @@ import torch.nn.functional as F
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
-from course_utils.training import check_whole, sgd_step
+from course_utils.training import EXAMPLES, check_whole, sgd_step
 
-Clock, Work = Callable[[], float], Callable[[], object]
+Clock, Work, Device = Callable[[], float], Callable[[], object], torch.device | str
 
 
-def device_name(device: torch.device | str) -> str:
+def device_name(device: Device) -> str:
     """Return the name that the maker gave `device`, such as "AMD EPYC", "Apple M2" or "NVIDIA H200"."""
     device = torch.device(device)
     if device.type == "cuda":
@@ -49,9 +49,7 @@ def pinned_threads(num_threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def synchronised_clock(
-    device: torch.device | str, *, clock: Clock = time.perf_counter, synchronise: Work | None = None
-) -> Clock:
+def synchronised_clock(device: Device, *, clock=time.perf_counter, synchronise: Work | None = None) -> Clock:
     """Return a clock in seconds that waits, before it is read, until `device` has done all it was told to do.
 
     A processor does each thing at once, so that its clock need not wait.
@@ -75,9 +73,7 @@ class Spread(NamedTuple):
     high: float
 
 
-def measure(
-    work: Work, *, clock: Clock, warm_up: int = 3, repeats: int = 9, at_least: float = 0.005
-) -> Spread:
+def measure(work: Work, *, clock: Clock, warm_up=3, repeats=9, at_least=0.005) -> Spread:
     """Return the milliseconds that one call of `work` takes, as the Spread of `repeats` readings of `clock`.
 
     The first `warm_up` calls do not count. A reading spans as many calls as fill about `at_least` seconds, so
@@ -177,9 +173,7 @@ def time_updates(
     """
     device = next(model.parameters()).device
     read = functools.partial(measure, clock=clock or synchronised_clock(device), repeats=repeats)
-    sizes = [
-        check_whole("batch_size", size, 1, len(images), "the number of examples") for size in batch_sizes
-    ]
+    sizes = [check_whole("batch_size", size, 1, len(images), EXAMPLES) for size in batch_sizes]
     with pinned_threads(num_threads):
         timings = tuple(_time_batch(model, images, labels, size, graph, read) for size in sizes)
     return Curve(timings, device_name(device), num_threads, torch.__version__)
@@ -214,9 +208,7 @@ class Peaks(NamedTuple):
     bandwidth: float
 
 
-def measure_peaks(
-    device: torch.device | str, *, size: int, dtype: torch.dtype = torch.float32, clock: Clock | None = None
-) -> Peaks:
+def measure_peaks(device: Device, *, size: int, dtype=torch.float32, clock: Clock | None = None) -> Peaks:
     """Return the Peaks of `device`: a product of two (size, size) matrices of `dtype`, and a copy of 256 MiB.
 
     The product takes 2·size³ operations; the copy reads every byte once and writes it once.
@@ -262,9 +254,7 @@ def fit_knee(batch_sizes: Sequence[int], milliseconds: Sequence[float], *, shape
     sizes, times = np.asarray(batch_sizes, dtype=float), np.asarray(milliseconds, dtype=float)
     n = len(sizes)
     if n < 3 or len(times) != n or min(sizes.min(), times.min()) <= 0:
-        raise ValueError(
-            f"a fit needs three or more positive batch sizes and times, got {n} and {len(times)}"
-        )
+        raise ValueError(f"a fit needs three or more positive sizes and times, got {n} and {len(times)}")
     knees = np.exp(np.arange(math.log(sizes.min() / 10), math.log(sizes.max() * 10), 0.005))
     log_t0 = np.log(times) - np.log(SHAPES[shape](sizes / knees[:, None]))  # (knees, sizes): one guess a size
     misfit = log_t0.var(axis=1)

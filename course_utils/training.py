@@ -2,10 +2,10 @@
 
 import math
 import operator
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import chain, count, islice
 
 import torch
 import torch.nn.functional as F
@@ -42,10 +42,14 @@ def check_whole(name: str, value: int, low: int = 1, high: float = math.inf, of:
     raise ValueError(f"{name} must be a whole number {bound}, got {value!r}")
 
 
+def check_positive(name: str, value: float) -> None:
+    """Raise ValueError unless `value` is a positive finite number."""
+    if not 0 < value < math.inf:
+        raise ValueError(f"{name} must be a positive finite number, got {value!r}")
+
+
 @torch.no_grad()
-def sgd_step(
-    weights: Iterable[Tensor], lr: float, velocity: Sequence[Tensor] | None = None, momentum: float = 0.0
-) -> None:
+def sgd_step(weights: Iterable[Tensor], lr: float, velocity: list[Tensor] | None = None, momentum=0) -> None:
     """Take one step of SGD from the gradients in `w.grad`: v ← β·v + g and w ← w − η·v, in place.
 
     `velocity` holds a tensor of the shape of each of the `weights`, zeros before the first step, and keeps v for
@@ -54,9 +58,7 @@ def sgd_step(
     Raises ValueError for a momentum β other than 0 without a velocity.
     """
     if momentum and velocity is None:
-        raise ValueError(
-            f"momentum={momentum!r} needs a velocity: start with [torch.zeros_like(w) for w in weights]"
-        )
+        raise ValueError(f"momentum={momentum!r} needs a velocity: [torch.zeros_like(w) for w in weights]")
     for i, w in enumerate(weights):
         step = w.grad if velocity is None else velocity[i].mul_(momentum).add_(w.grad)
         w -= lr * step
@@ -86,9 +88,7 @@ class History:
 
         A run that diverged ends with a dict of `step` and the status "diverged", in place of what is no number.
         """
-        metrics = [
-            name for name in vars(self) if name.endswith(("_loss", "_accuracy")) and getattr(self, name)
-        ]
+        metrics = [m for m in vars(self) if m.endswith(("_loss", "_accuracy")) and getattr(self, m)]
         rows = [
             {"step": step} | {name: float(f"{getattr(self, name)[i]:.5g}") for name in metrics}
             for i, step in enumerate(self.steps)
@@ -119,34 +119,34 @@ def train(
     test: Split | None = None,
     generator: torch.Generator,
     eval_steps: Iterable[int] | None = None,
-    drop_last: bool = False,
 ) -> History:
     """Train `model` in place by mini-batch SGD with heavy-ball momentum (`sgd_step`), and return its `History`.
 
     Give either `num_epochs` or `num_steps` (updates). Metrics are full evaluations, not running means over the
     epoch: before the first update, after each epoch and after the last update, or after the updates listed in
-    `eval_steps` (an empty list: never). `drop_last` leaves out an epoch's last batch where it is short.
+    `eval_steps` (an empty list: never).
 
     Raises ValueError for a budget, batch size, learning rate or momentum out of range, naming the range, for data
-    on another device than the model, and for batch norm with a batch of one example. A run whose loss overflows
-    ends early, with `History.diverged_at` set.
+    on another device than the model, and for batch norm with a batch of one example.
     """
     n = len(train_set)
     batch_size = check_whole("batch_size", batch_size, 1, n, EXAMPLES)
-    _check_rates(lr, momentum)
-    _check_model(model, train_set, batch_size, drop_last)
-    steps_per_epoch = n // batch_size if drop_last else math.ceil(n / batch_size)
-    last_step = _last_step(num_epochs, num_steps, steps_per_epoch)
-    eval_steps = _evaluations(eval_steps, last_step, steps_per_epoch)
+    check_positive("lr", lr)
+    if not 0 <= momentum < 1:
+        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
+    _check_model(model, train_set, batch_size)
+    steps_per_epoch = math.ceil(n / batch_size)
+    last_step, eval_steps = _schedule(num_epochs, num_steps, eval_steps, steps_per_epoch)
     images, labels = train_set.images, train_set.labels
-    batches = _endless(n, batch_size, generator=generator, drop_last=drop_last, device=images.device)
+    shuffled = (minibatches(n, batch_size, generator=generator, device=images.device) for _ in count())
+    batches = islice(chain.from_iterable(shuffled), last_step)
     weights = [w for w in model.parameters() if w.requires_grad]
     velocity = [torch.zeros_like(w) for w in weights] if momentum else None
     history, splits = History(), {"train": train_set, "valid": valid, "test": test}
     model.train()
     if 0 in eval_steps:
         _measure(history, 0, 0.0, model, splits)
-    progress = tqdm(islice(batches, last_step), total=last_step, unit=" updates", delay=2, leave=False)
+    progress = tqdm(batches, total=last_step, unit=" updates", delay=2, leave=False)
     for step, batch in enumerate(progress, start=1):
         loss = F.cross_entropy(model(images[batch]), labels[batch])
         model.zero_grad()
@@ -161,11 +161,6 @@ def train(
     return history
 
 
-def _endless(n: int, batch_size: int, **options) -> Iterator[Tensor]:
-    while True:
-        yield from minibatches(n, batch_size, **options)
-
-
 def _measure(history: History, step: int, epochs: float, model: nn.Module, splits: dict) -> float:
     """Note in `history` what `model` reaches in full on each of `splits`, and return its training loss."""
     history.steps.append(step)
@@ -178,42 +173,28 @@ def _measure(history: History, step: int, epochs: float, model: nn.Module, split
     return history.train_loss[-1]
 
 
-def _check_rates(lr: float, momentum: float) -> None:
-    if not 0 < lr < math.inf:
-        raise ValueError(f"lr must be a positive finite number, got {lr!r}")
-    if not 0 <= momentum < 1:
-        raise ValueError(f"momentum must be at least 0 and below 1, got {momentum!r}")
-
-
-def _last_step(num_epochs: int | None, num_steps: int | None, steps_per_epoch: int) -> int:
+def _schedule(num_epochs, num_steps, eval_steps, steps_per_epoch: int) -> tuple[int, set[int]]:
+    """Return the last update, and those after which to evaluate, of which 0 is before the first."""
     if (num_epochs is None) == (num_steps is None):
         raise ValueError(f"give exactly one of num_epochs and num_steps, got {num_epochs} and {num_steps}")
     if num_epochs is None:
-        return check_whole("num_steps", num_steps)
-    return check_whole("num_epochs", num_epochs) * steps_per_epoch
-
-
-def _evaluations(eval_steps: Iterable[int] | None, last_step: int, steps_per_epoch: int) -> set[int]:
+        last_step = check_whole("num_steps", num_steps)
+    else:
+        last_step = check_whole("num_epochs", num_epochs) * steps_per_epoch
     if eval_steps is None:
-        return {*range(0, last_step, steps_per_epoch), last_step}
-    eval_steps = {operator.index(step) for step in eval_steps}
-    for step in eval_steps:
-        if not 0 <= step <= last_step:
-            raise ValueError(f"eval_steps must lie between 0 and {last_step} (the last update), got {step}")
-    return eval_steps
+        return last_step, {*range(0, last_step, steps_per_epoch), last_step}
+    steps = {check_whole("eval_steps", step, 0, last_step, "the last update") for step in eval_steps}
+    return last_step, steps
 
 
-def _check_model(model: nn.Module, split: Split, batch_size: int, drop_last: bool) -> None:
+def _check_model(model: nn.Module, split: Split, batch_size: int) -> None:
     here, there = next(model.parameters()).device, split.images.device
     if here != there:
         raise ValueError(f"model on {here} but data on {there}: move one with .to(device)")
-    rest = 0 if drop_last else len(split) % batch_size
-    if 1 in (batch_size, rest) and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
-        way_out = "another batch_size" if batch_size == 1 else "drop_last=True or another batch_size"
-        raise ValueError(
-            f"batch norm needs two examples or more, but batch_size={batch_size} makes a batch of one out of "
-            f"{len(split)} examples: use {way_out}"
-        )
+    alone = 1 in (batch_size, len(split) % batch_size)
+    if alone and any(isinstance(module, nn.BatchNorm1d) for module in model.modules()):
+        made = f"batch_size={batch_size} makes a batch of one out of {len(split)} examples"
+        raise ValueError(f"batch norm needs two examples or more, but {made}: use another batch_size")
 
 
 @contextmanager
@@ -230,18 +211,16 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
 
 @torch.no_grad()
 def evaluate(model: nn.Module, split: Split, *, batch_size: int = 10_000) -> tuple[float, float]:
-    """Return mean cross-entropy (nats) and accuracy (fraction) of `model` over all examples of `split`.
+    """Return mean cross-entropy (nats) and accuracy (fraction) of `model`, in evaluation mode, over `split`.
 
-    Every example counts the same, whatever `batch_size`, which only bounds the memory used. The model is put
-    into evaluation mode for the purpose and left in the mode it came in.
+    Every example counts the same, `batch_size` only bounds the memory used, and the model gets its mode back.
     """
     if len(split) == 0:
         raise ValueError("a loss needs at least one example, got an empty split")
     loss = correct = 0.0
     with evaluation_mode(model):
-        for images, labels in zip(
-            split.images.split(batch_size), split.labels.split(batch_size), strict=True
-        ):
+        chunks = zip(split.images.split(batch_size), split.labels.split(batch_size), strict=True)
+        for images, labels in chunks:
             logits = model(images)
             loss += F.cross_entropy(logits, labels, reduction="sum").item()
             correct += (logits.argmax(1) == labels).sum().item()

@@ -10,3 +10,4 @@ def published():
     shell.display_pub, before = CapturingDisplayPublisher(), shell.display_pub
     yield shell.display_pub.outputs
     shell.display_pub = before
+    InteractiveShell.clear_instance()  # no other test runs in a cell

@@ -316,16 +316,9 @@ def test_the_ascent_of_sam_finds_the_worst_angle_between_a_ramp_and_a_bowl_where
     assert last == pytest.approx(worst - evaluate(model, split)[0], rel=1e-6) and first < last / 2
 
 
-def test_m_sharpness_grows_as_the_groups_shrink():
-    rises = [sam_sharpness(smooth(), blobs(), rho=0.05, group_size=m) for m in (20, 10, 5, 2, 1)]
-    assert rises == sorted(rises) and rises[-1] > 1.2 * rises[0]
-
-
-def test_groups_count_by_their_examples_and_chunks_change_nothing():
-    model, split = smooth(), blobs()
-    parts = [sam_sharpness(model, split[i : i + 8], rho=0.1) for i in (0, 8, 16)]
-    found = sam_sharpness(model, split, rho=0.1, group_size=8, batch_size=3)
-    assert found == pytest.approx((8 * parts[0] + 8 * parts[1] + 4 * parts[2]) / 20)
+def test_chunks_change_nothing():
+    whole, chunks = (sam_sharpness(smooth(), blobs(), rho=0.1, batch_size=size) for size in (20, 3))
+    assert chunks == pytest.approx(whole)
 
 
 def test_rescaled_layers_are_the_same_function_with_another_curvature():
@@ -357,7 +350,7 @@ def test_the_step_that_is_not_adaptive_sees_rescaled_layers():
 def test_along_a_line_loss_and_accuracy_are_those_of_the_weights_there():
     model, split, alphas = smooth(), blobs(), [-1.0, 0.0, 0.5, 2.0]
     start, direction = flat_weights(model), vector(43)
-    line = loss_along(model, split, start, direction, alphas, batch_size=7)
+    line = loss_along(model, split, start, direction, alphas)
     for alpha, loss, accuracy in zip(alphas, *line, strict=True):
         with weights_at(model, start + alpha * direction):
             assert (loss, accuracy) == pytest.approx(evaluate(model, split))
@@ -388,7 +381,7 @@ EVERYTHING = {
     "eigenvalue": lambda model, split: top_eigenvalue(model, split),
     "trace": lambda model, split: hutchinson_trace(model, split, num_probes=3, generator=generator()),
     "keskar": lambda model, split: keskar_sharpness(model, split),
-    "sam": lambda model, split: sam_sharpness(model, split, rho=0.1, group_size=10),
+    "sam": lambda model, split: sam_sharpness(model, split, rho=0.1),
     "line": lambda model, split: loss_along(model, split, flat_weights(model), flat_weights(model), [0, 1]),
 }
 
@@ -504,12 +497,7 @@ REFUSED = {
         lambda m, s: keskar_sharpness(m, s, subspace=44),
         "subspace must be .*between 1 and 43 .*got 44",
     ),
-    "iterations": (
-        lambda m, s: keskar_sharpness(m, s, iterations=0),
-        "iterations must be .*at least 1, got 0",
-    ),
     "rho": (lambda m, s: sam_sharpness(m, s, rho=-1), "rho must be a positive .*got -1"),
-    "group": (lambda m, s: sam_sharpness(m, s, rho=1, group_size=21), "between 1 and 20 .*got 21"),
     "batch": (lambda m, s: Hessian(m, s, batch_size=0), "batch_size must be .*at least 1, got 0"),
     "direction": (lambda m, s: filter_normalised(vector(3), m), r"direction must be a vector \(43,\)"),
     "start": (lambda m, s: loss_along(m, s, vector(3), vector(43), [0]), r"start must be a vector \(43,\)"),

@@ -46,7 +46,7 @@ def test_what_answers_a_guess_is_collapsed_or_folded_away_until_the_reader_looks
     cells = nbformat.read(page_of(source), as_version=4).cells
     guesses = {name for cell in cells for name in re.findall(r"^(guess_\w+) = None", cell.source, re.M)}
     answers = set(re.findall(r"reply\((guess_\w+)", "\n".join(c.source for c in cells)))
-    assert guesses == answers
+    assert guesses == answers and len(guesses) >= 2 * (source in LESSONS)
     for name in guesses:
         asked = next(i for i, cell in enumerate(cells) if re.search(rf"^{name} = None", cell.source, re.M))
         answered = next(i for i, cell in enumerate(cells) if f"reply({name}" in cell.source)

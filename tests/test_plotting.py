@@ -1,6 +1,5 @@
 import io
 import json
-import re
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from PIL import Image
 from scipy import stats
 
-from authoring.build import NOTEBOOKS
 from course_utils.plotting import (
     batch_axis,
     batch_color,
@@ -113,12 +111,3 @@ def test_a_guess_out_of_bounds_names_the_bound_and_the_way_out(guess):
         mark_guess(ax, guess, low=0, high=100)
     with pytest.raises(ValueError, match=r"one of 'a', or None to skip it, got"):
         mark_choice(ax, guess, {"a": (0, 0)})
-
-
-@pytest.mark.parametrize("source", sorted((NOTEBOOKS / "src").glob("*.py")), ids=lambda source: source.stem)
-def test_each_guess_that_a_lesson_asks_for_is_skipped_at_first_and_lies_on_one_figure(source):
-    code = source.read_text(encoding="utf-8")
-    asked = re.findall(r"^(guess_\w+) = (.*?)  # .*None skips it$", code, re.M)
-    marked = re.findall(r"mark_(?:guess|choice)\(\s*[\w.\[\]]+,\s*(guess_\w+),", code)
-    assert [value for _, value in asked] == ["None"] * len(asked) and len(asked) >= 2
-    assert sorted(name for name, _ in asked) == sorted(marked)

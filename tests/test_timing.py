@@ -1,23 +1,18 @@
 """The device here is a fake whose time is counted, so that every expected number is known exactly."""
 
-import ast
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from matplotlib.lines import Line2D
-from matplotlib.text import Text
 from scipy.optimize import least_squares
 from torch import nn
 
 from course_utils import timing
 from course_utils.models import mlp
-from lessons.lesson_2 import draw
 
-LESSON = Path(__file__).parents[1] / "notebooks" / "src" / "02_gpu_batch_timing.py"
-EXPERIMENT = LESSON.parents[1] / "experiments" / "batch_timing.py"
+EXPERIMENT = Path(__file__).parents[1] / "notebooks" / "experiments" / "batch_timing.py"
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 
 
@@ -41,14 +36,6 @@ class Device:
 
     def synchronised_clock(self):
         return timing.synchronised_clock("cpu", clock=self.clock, synchronise=self.synchronise)
-
-
-def from_lesson(name, **names):
-    """Return the function that the lesson defines under `name`, compiled from the lesson's own source."""
-    tree = ast.parse(LESSON.read_text(encoding="utf-8"))
-    (function,) = (node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == name)
-    exec(compile(ast.Module([function], []), LESSON.name, "exec"), names)
-    return names[name]
 
 
 def test_a_synchronised_clock_counts_the_work_that_was_only_queued():
@@ -107,39 +94,6 @@ def test_the_clock_waits_for_the_very_gpu_that_was_named():
 def test_counts_below_one_are_refused(bad):
     with pytest.raises(ValueError, match="whole number of at least 1, got 0"):
         timing.measure(lambda: None, clock=lambda: 0.0, **bad)
-
-
-def test_the_loop_of_the_lesson_reads_what_measure_reads():
-    by_hand, measured = (Device(seconds_per_call=2.0, seconds_of_first_call=64.0) for _ in range(2))
-    loop = from_lesson("time_by_hand", np=np, clock=by_hand.clock, synchronise=by_hand.synchronise)
-    spread = timing.measure(
-        measured.work, clock=measured.synchronised_clock(), warm_up=3, repeats=5, at_least=0
-    )
-    assert (loop(by_hand.work, warm_up=3, repeats=5), by_hand.calls) == (spread.median, measured.calls)
-
-
-@pytest.mark.parametrize(("fault", "milliseconds"), [("loader", 5000), ("first call", 14800), ("no wait", 0)])
-def test_each_fault_that_the_lesson_plants_falsifies_its_wrong_loop_in_its_own_way(fault, milliseconds):
-    device = Device(seconds_per_call=2.0, seconds_of_first_call=64.0 if fault == "first call" else 0)
-    loop = from_lesson("wrong_way", clock=device.clock)
-
-    def update():
-        device.now += 3.0 if fault == "loader" else 0
-        device.work()
-        if fault != "no wait":
-            device.synchronise()
-
-    assert loop(update, repeats=5) == milliseconds
-
-
-def test_the_update_of_the_lesson_and_the_timed_one_change_the_weights_alike():
-    images, labels = torch.rand(6, 1, 28, 28), torch.arange(6)
-    models = [mlp((784, 8, 10), seed=0) for _ in range(2)]
-    shown = from_lesson("make_update", torch=torch, F=nn.functional)
-    for maker, model in zip((shown, timing.make_update), models, strict=True):
-        maker(model, images, labels, lr=0.5)()
-    for ours, theirs in zip(*(model.parameters() for model in models), strict=True):
-        torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
 
 
 def test_an_update_is_one_step_of_plain_sgd():
@@ -282,21 +236,3 @@ def test_a_gpu_is_timed_in_both_modes(graph):
     images, labels = torch.rand(100, 784, dtype=torch.bfloat16), torch.arange(100) % 10
     curve = timing.time_updates(model, images, labels, [1, 100], graph=graph, repeats=3)
     assert (curve["update_ms"] > 0).all() and (curve["peak_mib"] > 0).all()
-
-
-def test_the_picture_of_a_machine_puts_the_knee_where_floor_and_slope_meet():
-    fig, update = draw.timing([1, 10, 100], [0.5, 0.6, 2.0])
-    alt = update(t0=0.5, rate=80, num_examples=60_000, guess=7, measured=False)
-    texts = [text.get_text() for text in fig.findobj(Text)]
-    assert {"knee 40", "my guess 7", "B = 1 takes 40 times as long as B = N"} <= set(texts)
-    assert "knee at 40" in alt and "No measurement" in alt
-
-
-@pytest.mark.parametrize(("num_examples", "shown"), [(60_000, [1, 10, 100]), (50, [1, 10])])
-def test_the_measured_points_appear_when_asked_for_as_far_as_an_epoch_has_examples(num_examples, shown):
-    fig, update = draw.timing([1, 10, 100], [0.5, 0.6, 2.0])
-    points = [line for line in fig.findobj(Line2D) if line.get_animated() and line.get_marker() == "o"]
-    update(t0=0.5, rate=80, num_examples=num_examples, guess=7, measured=False)
-    assert [len(line.get_xdata()) for line in points] == [0, 0]
-    update(t0=0.5, rate=80, num_examples=num_examples, guess=7, measured=True)
-    assert [list(line.get_xdata()) for line in points] == [shown, shown]

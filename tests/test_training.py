@@ -147,8 +147,8 @@ def test_evaluate_switches_dropout_off_and_leaves_the_mode_as_it_was():
         ({"num_epochs": 1.5}, "num_epochs must be a whole number"),
         ({"num_epochs": math.inf}, "num_epochs must be a whole number of at least 1, got inf"),
         ({"num_epochs": 2.0}, "num_epochs must be a whole number of at least 1, got 2.0"),
-        ({"eval_steps": [6]}, r"eval_steps must lie between 0 and 5 \(the last update\), got 6"),
-        ({"eval_steps": [-1, 2]}, r"eval_steps must lie between 0 and 5 .*got -1"),
+        ({"eval_steps": [6]}, r"eval_steps must be .* between 0 and 5 \(the last update\), got 6"),
+        ({"eval_steps": [-1, 2]}, r"eval_steps must be .* between 0 and 5 .*got -1"),
         ({"lr": -0.1}, "lr must be a positive finite number, got -0.1"),
         ({"lr": math.nan}, "lr must be a positive finite number, got nan"),
         ({"momentum": 1.0}, "momentum must be at least 0 and below 1, got 1.0"),
@@ -166,13 +166,12 @@ def test_a_model_on_another_device_than_its_data_is_named():
         train(model, blobs(20), batch_size=4, lr=0.1, num_steps=1, generator=generator())
 
 
-@pytest.mark.parametrize(("batch_size", "way_out"), [(6, "drop_last=True or another"), (1, "use another")])
-def test_batch_norm_with_a_batch_of_one_is_refused_with_the_way_out(batch_size, way_out):
+@pytest.mark.parametrize("batch_size", [6, 1])
+def test_batch_norm_with_a_batch_of_one_is_refused_with_the_way_out(batch_size):
     model, settings = mlp((4, 3, 3), seed=0, batch_norm=True), dict(lr=0.1, num_epochs=1)
-    with pytest.raises(ValueError, match=rf"batch_size={batch_size} makes a batch of one .*{way_out}"):
+    with pytest.raises(ValueError, match=rf"batch_size={batch_size} makes a batch of one .*use another"):
         train(model, blobs(13), batch_size=batch_size, generator=generator(), **settings)
-    history = train(model, blobs(13), batch_size=6, drop_last=True, generator=generator(), **settings)
-    assert history.steps == [0, 2]
+    assert train(model, blobs(13), batch_size=5, generator=generator(), **settings).steps == [0, 3]
 
 
 def test_a_refused_batch_size_leaves_the_generator_where_it_was():

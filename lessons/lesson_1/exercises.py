@@ -38,7 +38,7 @@ def _updates_in_ten_epochs(answer: Any) -> None:
 
 @exercise(
     "1B",
-    right="a batch counts by its length. The same lengths, as weights, mend the mean of batch means of trap 3.",
+    right="a batch counts by its length. The same lengths, as weights, mend a mean of batch means (page 1b, trap 3).",
     hint="In an update an example has the weight rate / (examples in the batch). In a whole batch that is lr/B: which "
     "rate makes it the same in the short one? And which batch is short when B divides n?",
     solution="""
@@ -89,7 +89,7 @@ def _judge_rates(rates: np.ndarray, n: int, batch_size: int, lr: float) -> None:
 @exercise(
     "1C",
     right="43 digits, not 45, are as noisy as their gradient is long; and no noise at all takes the full batch.",
-    hint="Noise is a length, and the formula of section 1.4 holds for its square: wanted² = noise²/B · (n − B)/(n − 1). "
+    hint="Noise is a length, and the formula of section 1a.1 holds for its square: wanted² = noise²/B · (n − B)/(n − 1). "
     "Multiply by B and collect what has a B in it.",
     solution="""
 def batch_for(noise, n, wanted):
@@ -214,7 +214,7 @@ def _judge_draws(epochs: list[list[Tensor]], n: int) -> None:
 
 @exercise(
     "1E",
-    right="for small η it is the lesson's η·tr(Σ)/(4B); towards 2/h it grows without bound, however little noise there is.",
+    right="for small η it is the page's η·tr(Σ)/(4B); towards 2/h it grows without bound, however little noise there is.",
     hint="An update is w ← (1 − ηh)·w − η·ε, where ε has the variance σ²/B. The variance V of w stays the same when "
     "V = (1 − ηh)²·V + η²σ²/B. The loss is h/2 times V. When does V have no such value?",
     solution="""
@@ -259,7 +259,7 @@ def _judge_floor(floor: Any, lr: float, curvature: float, variance: float, batch
 def _floor_mistakes(lr: float, curvature: float, variance: float, batch_size: int) -> dict[float, str]:
     truth = lr * variance / (2 * batch_size * (2 - lr * curvature))
     return {
-        lr * variance / (4 * batch_size): "this is the lesson's formula for small η; a long step adds more.",
+        lr * variance / (4 * batch_size): "this is the page's formula for small η; a long step adds more.",
         2 * truth / curvature: "this is the variance of the weight; the loss is h/2 times that.",
         truth * curvature: "you have h once too often: the loss is h/2 times the variance of the weight.",
         2 * truth: "the loss is *half* the curvature times the variance of the weight.",

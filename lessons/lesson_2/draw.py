@@ -1,68 +1,293 @@
-"""Figures and explorers of lesson 2: floor, slope and knee."""
+"""Figures and explorer of lesson 2 and of its deeper pages: clocks, floor, slope, knee, and the time one waits."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from course_utils.plotting import batch_axis
+from course_utils.explore import Control
+from course_utils.plotting import batch_axis, batch_color, mark_choice, mark_guess
+
+TICKS = [1, 10, 100, 1000, 10_000, 60_000]
+FLOORS = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1, 2, 5, 10]
+RATES = [10, 20, 50, 75, 100, 125, 150, 175, 200, 300, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000]
+BATCHES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
+INK = {"C1": "#A84300", "C2": "#00694C", "C3": "#9A4A78"}  # the same hues, dark enough for text
 
 
-def timing(batch_sizes, milliseconds):
-    """Return `(fig, update)` that draws t(B) = max(t0, B/r), what an epoch takes with it, and the knee of both.
+def machine(num_examples=60_000):
+    """Return `(fig, update, controls)`: what one update and one epoch cost on a machine of two numbers.
 
-    `batch_sizes` (sizes,) and `milliseconds` (sizes,) are a measured curve, shown where `measured` asks for it.
-    `update(t0=…, rate=…, num_examples=…, guess=…, measured=…)` redraws: a floor of `t0` ms, `rate` examples per
-    ms, epochs of `num_examples`, and the reader's `guess` of the knee.
+    `update(batch_size=…, t0=…, rate=…)` draws t(B) = max(t₀, B/r) for a floor of `t0` ms and a rate of `rate`
+    examples per ms, beside it an epoch of `num_examples`, and on both the batch size that was chosen.
     """
-    sizes, times = np.asarray(batch_sizes), np.asarray(milliseconds, dtype=float)
-    grid = np.geomspace(1, sizes.max(), 200)
-    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4))
-    for ax in axes:
-        ax.set(yscale="log", xlim=(0.8, 1.25 * sizes.max()))
-        batch_axis(ax, [1, 10, 100, 1000, 10_000, *sizes[sizes >= 50_000]])
-    axes[0].set(title="One update", ylim=(0.01, 10_000), ylabel="time (ms per update)")
-    axes[1].set(title="One epoch", ylim=(0.001, 10_000), ylabel="time (s per epoch)")
-    still = {"animated": True, "linewidth": 1.4}
-    limits = [ax.plot([], [], color="#777777", linestyle=":", **still)[0] for ax in axes]
-    knees = [ax.axvline(color="C0", ymax=0.88, **still) for ax in axes]
-    guesses = [ax.axvline(color="C1", ymax=0.88, linestyle="--", **still) for ax in axes]
-    lines = [ax.plot([], [], color="C0", linewidth=2.6, animated=True)[0] for ax in axes]
-    points = [ax.plot([], [], "ko", markersize=5, animated=True)[0] for ax in axes]
-    at_top = {"transform": axes[0].get_xaxis_transform(), "animated": True, "va": "center"}
-    knee_text = axes[0].text(1, 0.96, "", color="C0", weight="bold", **at_top)
-    guess_text = axes[0].text(1, 0.9, "", color="#A84300", **at_top)
-    caption = axes[1].text(
-        0.98, 0.96, "", transform=axes[1].transAxes, ha="right", va="center", animated=True
+    grid = np.geomspace(1, num_examples, 200)
+    fig, axes = _update_and_epoch((9.6, 4.0))
+    axes[0].set(xlim=(0.8, 75_000), ylim=(0.005, 10_000))
+    axes[1].set(xlim=(0.8, 75_000), ylim=(0.0005, 1000))
+    moving = {"animated": True, "color": "C0"}
+    lines = [ax.plot([], [], linewidth=2.6, **moving)[0] for ax in axes]
+    dots = [ax.plot([], [], "o", markersize=10, animated=True)[0] for ax in axes]
+    knees = [ax.axvline(1, ymax=0.86, linewidth=1.4, **moving) for ax in axes]
+    at_top = {"transform": axes[0].get_xaxis_transform(), "va": "center"}
+    knee_text = axes[0].text(1, 0.9, "", weight="bold", **at_top, **moving)
+    captions = [ax.text(0.02, 0.98, "", transform=ax.transAxes, va="top", animated=True) for ax in axes]
+
+    def update(*, batch_size: int, t0: float, rate: float) -> str:
+        def time(sizes):
+            return np.maximum(t0, np.asarray(sizes) / rate)
+
+        knee, updates = t0 * rate, -(-num_examples // batch_size)
+        cost = float(time(batch_size)), float(updates * time(batch_size) / 1000)
+        for line, y in zip(lines, (time(grid), num_examples / grid * time(grid) / 1000), strict=True):
+            line.set_data(grid, y)
+        for dot, y in zip(dots, cost, strict=True):
+            dot.set(xdata=[batch_size], ydata=[y], color=batch_color(batch_size))
+        for bar in knees:
+            bar.set_xdata([knee, knee])
+        place = "left" if knee < 30 else "right" if knee > 3000 else "center"
+        knee_text.set_text(f"knee at B = {_number(knee)}")
+        knee_text.set(x=np.clip(knee, 1, num_examples), ha=place)
+        captions[0].set_text(f"B = {batch_size:,}: {_number(cost[0])} ms")
+        captions[1].set_text(f"B = {batch_size:,}: {updates:,} updates, {_number(cost[1])} s")
+        return (
+            f"Time per update and time per epoch of {num_examples:,} examples against batch size, all axes logarithmic, "
+            f"for a floor of {t0:g} ms and a rate of {rate:,} examples per ms. Up to the knee at B = {_number(knee)} the "
+            f"update is flat and the epoch falls; beyond it the update grows and the epoch is flat. At B = "
+            f"{batch_size:,} an update takes {_number(cost[0])} ms and an epoch of {updates:,} updates {_number(cost[1])} s."
+        )
+
+    controls = {
+        "batch_size": Control("batch size B", BATCHES, 1000),
+        "t0": Control("floor t₀ (ms)", FLOORS, 0.2),
+        "rate": Control("rate r (examples per ms)", RATES, 10_000),
+    }
+    return fig, update, controls
+
+
+def _number(x):
+    """Return `x` with three digits, or all of those before the point."""
+    return f"{x:,.0f}" if x >= 100 else f"{x:.3g}"
+
+
+def _update_and_epoch(figsize):
+    """Return a figure with an axes for ms per update and one for s per epoch, all axes logarithmic."""
+    fig, axes = plt.subplots(1, 2, figsize=figsize)
+    for ax, what, unit in zip(axes, ("update", "epoch"), ("ms", "s"), strict=True):
+        ax.set(yscale="log", title=f"One {what}", ylabel=f"time ({unit} per {what})")
+        batch_axis(ax, TICKS)
+    return fig, axes
+
+
+def _name(ax, text, point, offset, color, side="center", **style):
+    """Write `text` at `offset` points from `point`, in the dark form of `color`."""
+    color = INK.get(color, color)
+    ax.annotate(text, point, offset, textcoords="offset points", ha=side, color=color, **style)
+
+
+def clocks(sizes, readings, guess=None):
+    """Draw the milliseconds per update that four clocks read, `readings[name]` (sizes,); ring the guessed clock."""
+    looks = {  # colour, marker, and where the name stands: at which size, how many points away
+        "the first call": ("C3", "^", 0, (60, 6)),
+        "the loader": ("C1", "s", 1, (0, 9)),
+        "the right clock": ("black", "o", 1, (8, -17)),
+        "the missing wait": ("C2", "v", 1, (0, 9)),
+    }
+    fig, ax = plt.subplots(figsize=(6.4, 4.4))
+    for name, (color, marker, at, offset) in looks.items():
+        ax.plot(sizes, readings[name], color=color, marker=marker)
+        _name(ax, name, (sizes[at], readings[name][at]), offset, color)
+    ax.set(yscale="log", ylabel="time (ms per update)", title="One machine, four clocks")
+    batch_axis(ax, sizes)
+    places = {name: (sizes[2], readings[name][2]) for name in ("the loader", "the missing wait")}
+    first, second = readings["the first call"][:2]
+    places["the first call"] = (sizes[0] * sizes[1]) ** 0.5, first**0.75 * second**0.25  # below its name
+    return fig, (
+        "Time per update against batch size, both logarithmic. The right clock rises with the batch size. "
+        "With the loader inside, the curve is flat and joins the right one only for large batches. "
+        "With the first call counted, the smallest batch looks slowest. "
+        "Where nobody waits, all batch sizes look equally fast." + mark_choice(ax, guess, places)
     )
 
-    def mark(bars, text, place):
-        for bar in bars:
-            bar.set_xdata([place, place])
-        text.set(
-            x=np.clip(place, 1, sizes.max()),
-            ha="left" if place < 30 else "right" if place > 3000 else "center",
-        )
 
-    def update(*, t0: float, rate: float, num_examples: int, guess: int, measured: bool) -> str:
-        knee = t0 * rate
-        within, fits = grid[grid <= num_examples], measured & (sizes <= num_examples)
-        epoch = num_examples / 1000 * np.maximum(t0 / within, 1 / rate)  # s: N/B updates of t(B) ms
-        lines[0].set_data(grid, np.maximum(t0, grid / rate))
-        lines[1].set_data(within, epoch)
-        limits[0].set_data([1, grid[-1], np.nan, 1, grid[-1]], [t0, t0, np.nan, 1 / rate, grid[-1] / rate])
-        limits[1].set_data(grid[[0, -1]], [num_examples / rate / 1000] * 2)
-        points[0].set_data(sizes[fits], times[fits])
-        points[1].set_data(sizes[fits], num_examples / sizes[fits] * times[fits] / 1000)
-        mark(knees, knee_text, knee)
-        mark(guesses, guess_text, guess)
-        knee_text.set_text(f"knee {knee:,.0f}" if knee >= 10 else f"knee {knee:.1f}")
-        guess_text.set_text(f"my guess {guess:,}")
-        ratio = max(t0, 1 / rate) / max(t0 / num_examples, 1 / rate)
-        caption.set_text(f"B = 1 takes {ratio:,.0f} times as long as B = N")
-        return (
-            f"Time per update and per epoch of {num_examples:,} examples against batch size, all axes logarithmic. "
-            f"Up to the knee at {knee:,.0f} the update is flat and the epoch falls; beyond it the update grows and "
-            f"the epoch is flat. The guess is {guess:,}. "
-            + ("Measured points lie over both." if measured else "No measurement is shown.")
-        )
+def update_and_epoch(recorded, here, num_examples, guess=None):
+    """Draw time per update and per epoch: recordings with their knees, what was measured here, the guessed knee.
 
-    return fig, update
+    `recorded[label]` is a table of milliseconds, a line a run and a column a batch size, with the knee of its
+    median; `here` the curve of this machine as `(sizes, milliseconds)`.
+    """
+    fig, axes = _update_and_epoch((9.6, 4.6))
+    for i, (label, (runs, knee)) in enumerate(recorded.items()):
+        color = f"C{i}"
+        sizes = runs.columns.to_numpy()
+        for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
+            ax.plot(sizes, factor * runs.median(), "o-", color=color, label=label)
+            ax.fill_between(sizes, factor * runs.min(), factor * runs.max(), color=color, alpha=0.2, lw=0)
+            ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
+        _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (4, -14 * i), color, "left")
+    sizes, milliseconds = here
+    for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
+        ax.plot(sizes, factor * milliseconds, "--", color="black", label="here and now")
+    axes[1].legend(loc="upper right")
+    return fig, (
+        "Two charts against batch size, all axes logarithmic. Time per update starts nearly flat and then rises in "
+        "proportion to the batch size; time per epoch falls at first and is flat where the update rises. Vertical "
+        f"lines mark the knee of each recording: {', '.join(f'{k} {v[1]:.0f}' for k, v in recorded.items())}."
+        + mark_guess(axes[0], guess, low=1, high=60_000, axis="x")
+    )
+
+
+def _factors(sizes, num_examples):
+    """Return what turns milliseconds per update into those, and into seconds per epoch."""
+    return 1, np.ceil(num_examples / np.asarray(sizes)) / 1000
+
+
+def floor(sizes, times):
+    """Draw milliseconds per update against batch size for each of up to three kinds of update, `times[name]`."""
+    fig, ax = plt.subplots(figsize=(6.4, 4.2))
+    looks = (("black", "o", (8, -16), "left"), ("C1", "^", (0, -17), "right"), ("C2", "s", (8, -14), "left"))
+    places = (len(sizes) // 2, len(sizes) - 1, len(sizes) // 3)
+    for (name, y), (color, marker, offset, side), at in zip(times.items(), looks, places, strict=False):
+        ax.plot(sizes, y, color=color, marker=marker)
+        _name(ax, name, (sizes[at], y[at]), offset, color, side)
+    ax.set(yscale="log", ylabel="time (ms per update)", title="The floor is made of calls")
+    batch_axis(ax, sizes)
+    alt = (
+        f"Time per update against batch size up to {max(sizes):,}, both logarithmic. The update of 784-128-10 starts on "
+        "a floor and then rises. The same calls on a network of one unit stay on a floor throughout."
+    )
+    if len(times) > 2:
+        alt += " The update by hand starts far lower and joins the slope of the first."
+    return fig, alt
+
+
+def wait(sizes, needed, milliseconds, guess=None):
+    """Draw updates needed (seeds, sizes), ms for each (sizes,), and their product in seconds; mark the guess."""
+    waits = needed * milliseconds / 1000
+    fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.8))
+    panels = (
+        (needed, "updates to 85 %", "Updates needed …"),
+        (milliseconds[None], "time (ms per update)", "… × time for each …"),
+        (waits, "time to 85 % (s)", "… = time to wait"),
+    )
+    for ax, (values, label, title) in zip(axes, panels, strict=True):
+        ax.plot(sizes, values.mean(0), color="#999999", lw=1.5)
+        for size, column in zip(sizes, values.T, strict=True):
+            ax.plot([size] * len(column), column, "o", color=batch_color(size), markersize=6, alpha=0.8)
+        ax.set(yscale="log", ylabel=label, title=title)
+        batch_axis(ax, [1, 16, 256, 4000])
+    return fig, (
+        f"Three panels against batch size, all axes logarithmic, {len(needed)} seeds. Updates needed fall steeply at "
+        "first and then level off; time per update is level at first and then rises; their product is smallest at "
+        f"B = {sizes[waits.mean(0).argmin()]:,}." + mark_guess(axes[2], guess, low=1, high=4000, axis="x")
+    )
+
+
+def knee(runs, hard, soft):
+    """Draw the recorded `runs` (a line a run, a column a batch size) under both fitted forms, with the knee's interval."""
+    fig, ax = plt.subplots(figsize=(6.4, 4.4))
+    sizes, grid = runs.columns, np.geomspace(runs.columns.min(), runs.columns.max(), 200)
+    ax.axvspan(hard.low, hard.high, color="C0", alpha=0.12, lw=0)
+    ax.axvline(hard.knee, color="C0", lw=1.2)
+    ax.plot(grid, hard.predict(grid), color="C0", lw=2.2)
+    ax.plot(grid, soft.predict(grid), color="C1", lw=2.2, ls="--")
+    for _, run in runs.iterrows():
+        ax.plot(sizes, run, "o", color="black", markersize=4, alpha=0.45, mew=0)
+    _name(ax, f"knee {hard.knee:.0f}", (hard.knee, hard.t0 * 12), (-6, 0), "C0", "right")
+    _name(ax, "max(t₀, B/r)", (350, 350 / hard.rate), (-8, 8), "C0", "right")
+    _name(ax, "t₀ + B/r", (400, float(soft.predict(400))), (10, -12), "C1", "left")
+    ax.set(
+        yscale="log", ylabel="time (ms per update)", title=f"One thread, {len(runs)} runs: floor, slope, knee"
+    )
+    batch_axis(ax, sizes)
+    return fig, (
+        f"Recorded time per update of {len(runs)} runs against batch size up to {sizes.max():,}, both logarithmic, with "
+        "two fits. The points leave the floor gradually, as the soft form does, and end on a slope of one. A band "
+        f"around the knee at {hard.knee:.0f} shows its interval, {hard.low:.0f} to {hard.high:.0f}."
+    )
+
+
+def roofline(recorded, limits):
+    """Draw each network's recorded ms per update (a Series by batch size) above its two limits.
+
+    `limits[network]` is (ms for each example by arithmetic, ms for each update by moving the weights).
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4), sharey=True)
+    for ax, (network, milliseconds) in zip(axes, recorded.items(), strict=True):
+        per_example, per_update = limits[network]
+        line = milliseconds.index.to_numpy()[[0, -1]]
+        ax.plot(milliseconds.index, milliseconds, "o-", color="C0", label="recorded, one thread")
+        ax.plot(line, per_example * line, color="C1", ls="--", label="arithmetic at measured peak")
+        ax.axhline(per_update, color="C3", ls=":", lw=2, label="weights at measured bandwidth")
+        ax.set(yscale="log", title=network, ylim=(0.004, 2000))
+        batch_axis(ax, [tick for tick in TICKS if tick <= line[1]])
+    axes[0].set_ylabel("time (ms per update)")
+    axes[0].legend(loc="upper left")
+    return fig, (
+        "Two panels, the small and the large network: recorded time per update against batch size, both logarithmic, "
+        "above two limits. For large batches the recording runs parallel to and just above the line of the "
+        "arithmetic. For the large network its floor lies near the line for moving the weights, for the small one "
+        "well above it."
+    )
+
+
+def best_batch(sizes, waits, predicted, best):
+    """Draw seconds to 85 % against batch size, `waits[label]` (seeds, sizes), and what the two bends predict.
+
+    `predicted` is `(sizes, seconds)`, `best` the batch size at which it is smallest.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 4.4))
+    for (label, values), color, marker in zip(waits.items(), ("C0", "C1"), "os", strict=False):
+        ax.plot(sizes, values.mean(0), color=color, marker=marker, label=label)
+        ax.fill_between(sizes, values.min(0), values.max(0), color=color, alpha=0.2, lw=0)
+    ax.plot(*predicted, color="black", ls="--", label="predicted: S(B) · t(B)")
+    ax.axvline(best, color="black", lw=1.2, ls=":")
+    ax.set(yscale="log", ylabel="time to 85 % (s)", title="Between the problem's bend and the machine's")
+    batch_axis(ax, sizes)
+    _name(ax, f"$\\sqrt{{B_{{crit}} B^*}}$ = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
+    ax.legend(loc="lower left")
+    ax.set_ylim(bottom=0.005)
+    return fig, (
+        "Seconds until 85 % of the validation digits are read, against batch size, both logarithmic; lines are means, "
+        "bands hold all five seeds. Both curves fall, are lowest at B = 16 to 64 and rise again. The dashed prediction "
+        f"is smallest at {best:.0f}."
+    )
+
+
+def loader(sizes, updating, loading, num_examples=60_000):
+    """Draw seconds per epoch of updates alone, of the loader alone, and of both in turn; milliseconds are (sizes,)."""
+    fig, ax = plt.subplots()
+    seconds = np.ceil(num_examples / np.asarray(sizes)) / 1000
+    for milliseconds, color, marker, name in (
+        (updating + loading, "black", "o", "loader and updates, in turn"),
+        (updating, "C0", "s", "updates"),
+        (loading, "C1", "^", "PyTorch's DataLoader"),
+    ):
+        ax.plot(sizes, seconds * milliseconds, color=color, marker=marker, label=name)
+    ax.set(yscale="log", ylabel="time (s per epoch)", title="The loader asks its price for each example")
+    batch_axis(ax, sizes)
+    ax.legend()
+    return fig, (
+        "Time per epoch against batch size, both logarithmic. The updates alone fall and level off; the loader alone "
+        "levels off as well; their sum falls less than the updates alone."
+    )
+
+
+def prediction(recorded, expected):
+    """Draw the recorded processor (a Series by batch size) and what is expected of GPUs, `expected[name]`."""
+    fig, ax = plt.subplots(figsize=(6.4, 4.2))
+    ax.plot(recorded.index, recorded, "o-", color="C0")
+    _name(ax, "processor, one thread, recorded", (500, recorded[500]), (-10, 4), "C0", "right")
+    for color, style, (name, milliseconds) in zip(("C1", "C2"), ("--", ":"), expected.items(), strict=False):
+        ax.plot(recorded.index, milliseconds, color=color, ls=style)
+        _name(ax, f"{name}, expected", (5, milliseconds[2]), (0, -14), color, "left")
+    ax.set(
+        yscale="log",
+        ylim=(0.03, 600),
+        ylabel="time (ms per update)",
+        title="Expected of a V100, not measured",
+    )
+    batch_axis(ax, TICKS)
+    return fig, (
+        "Time per update against batch size, both logarithmic: the recorded processor bends at some tens of examples; "
+        "the curves expected of a GPU start at the same floor or below it and bend beyond a thousand. They are not "
+        "measured."
+    )

@@ -1,50 +1,54 @@
-"""Figures and explorers of lesson 3: the fair-fight panel."""
+"""Figures and explorers of lesson 3 and its deeper pages: the fair-fight panel, maps, noise scales, published numbers."""
 
 import math
 import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.colors import LogNorm
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
-from course_utils.plotting import batch_axis, batch_color, mean_interval
+from course_utils.explore import Control
+from course_utils.plotting import batch_axis, batch_color, mark_guess, plot_band
+from course_utils.results import mean_interval
 
+BLUE, ORANGE, GREEN, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#222222", "#999999"
+ORANGE_TEXT = "#A84300"  # darker, so that it can be read
 PANEL_TICKS = {  # of the fair-fight panel, whose axis is better the higher, whatever is measured
     "accuracy": [0.1, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99, 0.999],
     "loss": [3, 1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001],
 }
 
 
-def fair_fight(corners: dict, batch_sizes):
-    """Return `(fig, update)` that compares batch sizes under one budget, learning-rate rule and metric at a time.
+def rate_name(rate: float) -> str:
+    """Return a learning rate as the course writes it, such as 1/16."""
+    return f"{rate:g}" if rate >= 1 else f"1/{1 / rate:.0f}"
 
-    `corners[budget, rule, metric]` is a pair: the learning rates (sizes,) and what the runs reached (seeds, sizes), as
-    a fraction where the metric is an accuracy and in nats where it is a loss, NaN where a run diverged. The rule
-    "tuned" must be there for every budget. `update(budget=…, rule=…, metric=…)` redraws, means with 95 % t-intervals
-    over seeds, and returns one sentence that says what is to be seen, which also stands below the picture.
+
+def _note(ax, text, place, offset=(0, 0), **style) -> None:
+    ax.annotate(text, place, offset, textcoords="offset points", **style)
+
+
+# ---- lesson 3: the panel
+
+
+def fair_fight(corners: dict):
+    """Return `(fig, update, controls)` that compares batch sizes under one budget, rate rule and metric at a time.
+
+    `corners[budget, rule, metric]` is a pair: the learning rates, a Series indexed by B, and what the runs reached, a
+    line a seed and a column a B: a fraction where the metric is an accuracy, nats where it is a loss, NaN where a run
+    diverged. The rule "tuned" must be there for every budget. `update(budget, rule, metric)` redraws, means with 95 %
+    t-intervals over seeds, and returns one sentence that says what is to be seen, which also stands below the picture.
     """
-    sizes = np.asarray(batch_sizes)
-    fig, (ax, rate_ax) = plt.subplots(1, 2, figsize=(9.6, 4.9), width_ratios=(1.6, 1))
-    for each in (ax, rate_ax):
-        each.set_xlim(sizes[0] / 1.7, sizes[-1] * 1.7)
-    batch_axis(ax, sizes)
-    batch_axis(rate_ax, sizes[::2])
-    ax.set_ylim(-0.03, 1.08)
-    ax.set_title("what they reached (up is better)")
-    ax.yaxis.set_animated(True)
-    _set_panel_axis(ax, "training accuracy")  # the widest labels: the layout is made for them
-    rates = np.concatenate([lrs for lrs, _ in corners.values()])
-    low, high = rates.min(), rates.max()
-    ticks = 2.0 ** np.arange(np.log2(low).round(), np.log2(high).round() + 1, 2)
-    rate_ax.set(yscale="log", ylim=(low / 1.6, high * 1.6), ylabel="learning rate η")
-    rate_ax.set_yticks(ticks, [f"{t:g}" if t >= 1 else f"1/{1 / t:.0f}" for t in ticks])
-    rate_ax.yaxis.set_minor_locator(NullLocator())
-    rate_ax.set_title("with these rates")
+    sizes = next(iter(corners.values()))[0].index.to_numpy()
+    fig, (ax, rate_ax) = plt.subplots(1, 2, figsize=(9.6, 4.3), width_ratios=(1.6, 1))
+    _panel_frame(ax, rate_ax, sizes, np.concatenate([rates for rates, _ in corners.values()]))
     still = {"animated": True}
-    (tuned,) = rate_ax.plot([], [], "o", color="#999999", markerfacecolor="none", markersize=12, **still)
-    rate_ax.text(0.97, 0.03, "○ the tuned rate", color="#666666", transform=rate_ax.transAxes, ha="right")
-    (line,) = ax.plot([], [], color="#aaaaaa", linewidth=1.2, zorder=1, **still)
-    (rate_line,) = rate_ax.plot([], [], color="#aaaaaa", linewidth=1.2, zorder=1, **still)
+    (tuned,) = rate_ax.plot([], [], "o", color=GREY, markerfacecolor="none", markersize=12, **still)
+    lines = [
+        each.plot([], [], color="#aaaaaa", linewidth=1.2, zorder=1, **still)[0] for each in (ax, rate_ax)
+    ]
     colors = [batch_color(size) for size in sizes]
     bars = ax.vlines(sizes, np.zeros(len(sizes)), 0, color=colors, linewidth=7, alpha=0.35, **still)
     points = [
@@ -54,56 +58,76 @@ def fair_fight(corners: dict, batch_sizes):
     # In the axes, since a figure never draws a moving text of its own, not even into a file.
     caption = ax.text(0.012, 0.02, "", va="bottom", linespacing=1.35, transform=fig.transFigure, **still)
     caption.set_in_layout(False)
-    fig.get_layout_engine().set(rect=(0, 0.13, 1, 0.87))
+    fig.get_layout_engine().set(rect=(0, 0.14, 1, 0.86))
 
-    def update(*, budget: str, rule: str, metric: str) -> str:
-        lrs, runs = corners[budget, rule, metric]
+    def update(budget: str, rule: str, metric: str) -> str:
+        rates, runs = corners[budget, rule, metric]
         mean, half_width = mean_interval(runs)
         _set_panel_axis(ax, metric)
         heights, lower, upper = (
             _panel_height(value, metric) for value in (mean, mean - half_width, mean + half_width)
         )
-        line.set_data(sizes, heights)
         bars.set_segments([[(x, a), (x, b)] for x, a, b in zip(sizes, lower, upper, strict=True)])
-        rate_line.set_data(sizes, lrs)
         tuned.set_data(sizes, corners[budget, "tuned", metric][0])
-        for each, y in zip(points, (heights, lrs), strict=True):
-            each.set_offsets(np.column_stack([sizes, y]))
+        for line, dots, y in zip(lines, points, (heights, rates), strict=True):
+            line.set_data(sizes, y)
+            dots.set_offsets(np.column_stack([sizes, y]))
         tops = np.maximum(heights, np.maximum(lower, upper))
         for text, x, y, value in zip(values, sizes, tops, mean, strict=True):
             text.set(position=(x, y + 0.025), text=_panel_value(value, metric))
-        sentence = f"{budget}, {_RULES[rule]}: {compare_sizes(runs, sizes, metric)}"
+        sentence = f"{budget}, {_RULES[rule]}: {compare_sizes(runs, metric)}"
         caption.set_text(textwrap.fill(sentence, 120))
         return sentence
 
-    return fig, update
+    budgets, rules, metrics = (list(dict.fromkeys(parts)) for parts in zip(*corners, strict=True))
+    controls = {
+        "budget": Control("budget", budgets, budgets[0]),
+        "rule": Control("learning rate", rules, rules[0]),
+        "metric": Control("metric", metrics, metrics[0]),
+    }
+    return fig, update, controls
 
 
 _RULES = {
     "fixed": "one learning rate for all",
-    "√": "η grows with √B",
-    "linear": "η grows with B",
+    "∝ √B": "η grows with √B",
+    "∝ B": "η grows with B",
     "tuned": "η tuned for each B",
 }
 
 
-def compare_sizes(runs, batch_sizes, metric: str) -> str:
+def _panel_frame(ax, rate_ax, sizes, rates) -> None:
+    for each in (ax, rate_ax):
+        each.set_xlim(sizes[0] / 1.7, sizes[-1] * 1.7)
+    batch_axis(ax, sizes)
+    batch_axis(rate_ax, sizes[::2])
+    ax.set_ylim(-0.03, 1.1)
+    ax.set_title("what they reached (up is better)")
+    ax.yaxis.set_animated(True)
+    _set_panel_axis(ax, "training accuracy")  # the widest labels: the layout is made for them
+    low, high = rates.min(), rates.max()
+    ticks = 2.0 ** np.arange(np.log2(low).round(), np.log2(high).round() + 1, 2)
+    rate_ax.set(yscale="log", ylim=(low / 1.6, high * 1.6), ylabel="learning rate η")
+    rate_ax.set_yticks(ticks, [rate_name(t) for t in ticks])
+    rate_ax.yaxis.set_minor_locator(NullLocator())
+    rate_ax.set_title("with these rates")
+    rate_ax.text(0.97, 0.03, "○ the tuned rate", color="#666666", transform=rate_ax.transAxes, ha="right")
+
+
+def compare_sizes(runs, metric: str) -> str:
     """Say which batch size did best, and how far behind the smallest and the largest are, paired over seeds.
 
-    `runs` (seeds, sizes) as in `fair_fight`. Losses are compared as ratios, accuracies in points; a difference
-    whose 95 % interval holds zero is called none.
+    `runs` as in `fair_fight`. Losses are compared as ratios, accuracies in points; a difference whose 95 % interval
+    holds zero is called none.
     """
-    runs = np.asarray(runs, dtype=float)
-    mean = mean_interval(runs)[0]
-    best = int(np.nanargmin(mean) if "loss" in metric else np.nanargmax(mean))
-    sides = {0: f"B = {batch_sizes[0]:,}", len(batch_sizes) - 1: "the full batch"}
-    parts = [
-        f"{name} {_behind(runs[:, best], runs[:, side], metric)}"
-        for side, name in sides.items()
-        if side != best
+    mean = runs.mean(skipna=False)
+    best = mean.idxmin() if "loss" in metric else mean.idxmax()
+    sides = {runs.columns[0]: f"B = {runs.columns[0]:,}", runs.columns[-1]: "the full batch"}
+    behind = [
+        f"{name} {_behind(runs[best], runs[side], metric)}" for side, name in sides.items() if side != best
     ]
-    name = sides.get(best, f"B = {batch_sizes[best]:,}")
-    return f"{metric} is best at {name} ({_panel_value(mean[best], metric)}); {'; '.join(parts)}."
+    name = sides.get(best, f"B = {best:,}")
+    return f"{metric} is best at {name} ({_panel_value(mean[best], metric)}); {'; '.join(behind)}."
 
 
 def _behind(best, other, metric: str) -> str:
@@ -145,3 +169,350 @@ def _set_panel_axis(ax, metric: str) -> None:
         _panel_height(np.array(ticks), metric), [f"{100 * t:g}" if accuracy else f"{t:g}" for t in ticks]
     )
     ax.set_ylabel(f"{metric} (%)" if accuracy else f"{metric} (nats)")
+
+
+# ---- lesson 3: its figures
+
+
+def fall(recorded: dict, live: dict, *, title: str, guess=None):
+    """Return `(fig, alt)`: accuracy against B. `recorded[name]`: seeds × B, fractions; `live[name]`: B → one run's."""
+    fig, ax = plt.subplots(figsize=(6.4, 4))
+    styles = {"training": (BLUE, BLUE, 7), "validation": (ORANGE, ORANGE_TEXT, -20)}
+    for name, (color, text, drop) in styles.items():
+        values = 100 * recorded[name]
+        plot_band(ax, values.columns, values, color=color)
+        ax.plot(list(live[name]), [100 * value for value in live[name].values()], "o", color=color, ms=7)
+        _note(ax, name, (16, values[16].mean()), (0, drop), color=text)
+    batch_axis(ax, recorded["training"].columns)
+    ax.set(ylabel="accuracy (%)", ylim=(0, 106), title=title)
+    ax.text(
+        0.02, 0.04, "line and band: recorded, 5 seeds\ndots: your own runs, 1 seed", transform=ax.transAxes
+    )
+    said = mark_guess(ax, guess, low=0, high=100)
+    return fig, (
+        "Accuracy after ten epochs at one learning rate against batch size. From B = 4 on training and validation "
+        "accuracy fall together, slowly at first and steeply towards the full batch. Your own runs lie on the "
+        f"recorded line.{said}"
+    )
+
+
+def two_budgets(losses: dict, *, title: str):
+    """Return `(fig, alt)`: training loss (seeds × B) against B under each of two budgets."""
+    fig, ax = plt.subplots(figsize=(6.4, 4))
+    styles = ((BLUE, BLUE, "-", 16, (12, -6)), (ORANGE, ORANGE_TEXT, "--", 4, (6, 8)))
+    for (name, values), (color, text, style, at, offset) in zip(losses.items(), styles, strict=True):
+        plot_band(ax, values.columns, values, color=color, marker="o", linestyle=style)
+        _note(ax, name, (at, values[at].mean()), offset, color=text)
+    batch_axis(ax, values.columns)
+    ax.set(yscale="log", ylabel="training loss (nats)", title=title)
+    return fig, (
+        "Training loss against batch size at one learning rate. After ten epochs it rises steeply with the batch "
+        "size; after 1,000 updates for every batch size it falls with the batch size and levels off at B = 64."
+    )
+
+
+def noise_map(log_ratio, *, title: str):
+    """Return `(fig, alt)`: a map, η × B, of the training loss over that of the full batch at the same η.
+
+    `log_ratio`: a line a seed, a column each (lr, batch_size). What lies below 1 by more than its 95 % interval is
+    framed.
+    """
+    mean, half_width = (
+        log_ratio.agg(part).unstack() for part in (np.mean, lambda column: mean_interval(column)[1])
+    )
+    fig, ax = plt.subplots(figsize=(6.4, 4.4))
+    ratio = np.exp(mean.to_numpy())
+    colors = ax.imshow(ratio, origin="lower", cmap="PuOr_r", norm=LogNorm(0.6, 1 / 0.6), aspect="auto")
+    for (row, column), value in np.ndenumerate(ratio):
+        below = mean.iloc[row, column] < -half_width.iloc[row, column] and round(value, 2) < 1
+        text = ax.text(column, row, _ratio_text(value), ha="center", va="center", fontsize=9)
+        text.set(color="white" if value > 1.45 else BLACK, weight="bold" if below else "normal")
+        if below:
+            ax.plot(column, row, "s", ms=30, mfc="none", mec=BLACK, mew=1.8)
+    ax.set_xticks(range(len(mean.columns)), [f"{size:,}" for size in mean.columns])
+    ax.set_yticks(range(len(mean)), [rate_name(rate) for rate in mean.index])
+    ax.set(xlabel="batch size B (examples)", ylabel="learning rate η", title=title)
+    ax.grid(False)
+    bar = fig.colorbar(
+        colors, ticks=[0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6], format="%.1f", extend="max", shrink=0.9
+    )
+    bar.minorticks_off()
+    bar.set_label("training loss ÷ the full batch's")
+    framed = [
+        f"B = {size:,} at η = {rate_name(rate)}: {np.exp(mean.loc[rate, size]):.2f}"
+        for rate, size in mean.stack().index
+        if mean.loc[rate, size] < -half_width.loc[rate, size] and np.exp(mean.loc[rate, size]) < 0.995
+    ]
+    return fig, (
+        "A map of the training loss divided by the full batch's at the same learning rate. It is 1 at small rates, "
+        "far above 1 at B = 1 to 16 and high rates, and below 1 by more than its interval in the framed places: "
+        f"{'; '.join(framed)}."
+    )
+
+
+def _ratio_text(ratio: float) -> str:
+    return f"{ratio:.2f}" if ratio < 9.95 else f"{ratio:.0f}"
+
+
+def rate_map(accuracy, *, title: str):
+    """Return `(fig, alt)`: a map of accuracy (fraction; a line a rate, a column a B), the best rate of each B framed.
+
+    The linear and the square-root rule are drawn through η = 1/16 at B = 16.
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 5.2))
+    percent = 100 * accuracy.to_numpy()
+    colors = ax.imshow(percent, origin="lower", cmap="cividis", vmin=10, vmax=97, aspect="auto")
+    best = percent.argmax(0)
+    for (row, column), value in np.ndenumerate(percent):
+        halo = [withStroke(linewidth=3, foreground=colors.to_rgba(value))]
+        text = ax.text(column, row, f"{value:.0f}", ha="center", va="center", fontsize=9, zorder=4)
+        text.set(color="white" if value < 60 else "black", path_effects=halo)
+        text.set_weight("bold" if row == best[column] else "normal")
+    rim = [withStroke(linewidth=4, foreground=BLACK)]
+    frame = {"ms": 18, "mfc": "none", "mec": "white", "mew": 2, "path_effects": rim}
+    ax.plot(range(len(best)), best, "s", **frame)
+    _draw_rules(ax, list(accuracy.index).index(1 / 16), rim)
+    ax.set(xlim=(-0.5, len(best) - 0.5), ylim=(-0.5, len(percent) - 0.5), title=title)
+    ax.set(xlabel="batch size B (examples)", ylabel="learning rate η")
+    ax.set_xticks(range(len(best)), [f"{size:,}" for size in accuracy.columns])
+    ax.set_yticks(range(len(percent)), [rate_name(rate) for rate in accuracy.index])
+    ax.grid(False)
+    found = ", ".join(f"{rate_name(rate)} at B = {size:,}" for size, rate in accuracy.idxmax().items())
+    return fig, f"A map of accuracy in percent over batch size and learning rate. The best rates: {found}."
+
+
+def _draw_rules(ax, fixed: int, rim) -> None:
+    """Draw η ∝ √B and η ∝ B through row `fixed` at B = 16, on axes with a column a power of 4 and a row a power of 2."""
+    columns = np.arange(7)
+    for power, style, label, drop in ((1, ":", "∝ √B", 0.85), (2, "--", "∝ B", -0.95)):
+        ax.plot(
+            columns, fixed + power * (columns - 2), style, color="white", lw=2, path_effects=rim, zorder=2
+        )
+        place = (4.5, fixed + 2.5 * power - drop)
+        text = ax.text(*place, label, color="white", weight="bold", ha="center", va="center", zorder=5)
+        text.set_path_effects(rim)
+
+
+# ---- 3b: stuck on one batch
+
+
+def saddle_walks(walks: dict):
+    """Return `(fig, alt)`: the loss along walks that start near the ridge of a saddle, (num_steps + 1,) each."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.4))
+    styles = ((BLUE, "-"), (ORANGE, "--"), (GREEN, ":"))
+    for (name, losses), (color, style) in zip(walks.items(), styles, strict=True):
+        ax.plot(losses, color=color, ls=style, lw=2.2, label=name)
+    ax.set(xlabel="updates", ylabel="loss (1 − w₁w₂)²", title="Three walks down to a saddle, η = 0.1")
+    ax.legend(loc="center right")
+    left = [f"{name} ends at {losses[-1]:.2g}" for name, losses in walks.items()]
+    return fig, (
+        f"Loss against updates for three walks. All come to the saddle, where the loss is 1, and two leave it "
+        f"again: {'; '.join(left)}."
+    )
+
+
+def two_surfaces(w, surfaces: dict, stuck: float):
+    """Return `(fig, alt)`: the loss (len(w),) of each half of the data and of both, and the place where L₁ is stuck."""
+    fig, ax = plt.subplots(figsize=(6.4, 4))
+    colors = ((BLUE, BLUE, "--"), (ORANGE, ORANGE_TEXT, "-."), (BLACK, BLACK, "-"))
+    for (name, loss), (color, text, style) in zip(surfaces.items(), colors, strict=True):
+        ax.plot(w, loss, color=color, ls=style)
+        _note(ax, name, (w[-1], loss[-1]), (6, 0), color=text, va="center")
+    labels = (("stuck", BLUE, BLUE, -18), ("free to go", ORANGE, ORANGE_TEXT, 9))
+    for loss, (label, color, text, drop) in zip(surfaces.values(), labels, strict=False):
+        place = stuck, np.interp(stuck, w, loss)
+        ax.plot(*place, "o", color=color, ms=9)
+        _note(ax, label, place, (0, drop), color=text, ha="center")
+    ax.set(xlabel="weight w", ylabel="mean squared error", xlim=(-0.6, 7.4))
+    ax.set_title("One weight, two batches, two surfaces")
+    return fig, (
+        f"Loss against one weight for each half of the data and for both together. At w = {stuck:.2f} the first half "
+        "has a local minimum, while the second half slopes down towards the good valley at w = 2."
+    )
+
+
+# ---- 3a: where larger batches stop paying
+
+AVERAGES = {
+    "ratio of means": (BLUE, "s"),
+    "mean of ratios": (ORANGE, "^"),
+}  # two ways to estimate the noise scale
+
+
+def noise_along(measured: dict):
+    """Return `(fig, alt)`: B_simple by the updates made, exact and by two estimates, each made four times.
+
+    `measured[updates]` holds "exact" and, by the names of AVERAGES, the estimates (4,).
+    """
+    fig, ax = plt.subplots(figsize=(6.4, 4))
+    places = np.array([max(done, 3) for done in measured])  # a place for "none" on the log axis
+    ax.plot(places, [each["exact"] for each in measured.values()], color=BLACK, marker="o", label="exact")
+    for shift, (name, (color, marker)) in zip((0.94, 1.06), AVERAGES.items(), strict=True):
+        values = np.array([each[name] for each in measured.values()])
+        inside = np.clip(values, 32, 4700)
+        for row in inside.T:
+            ax.plot(places * shift, row, marker, color=color, ms=5, alpha=0.7)
+        ax.plot([], [], marker, color=color, label=f"{name}, 60 pairs of batches, four times")
+    ax.axhline(900, color=GREY, ls=":", lw=1.4)
+    _note(ax, "published for MNIST: about 900", (3, 900), (0, 5), color="#555555")
+    ax.set(xscale="log", yscale="log", ylim=(30, 5000), xlabel="updates made (B = 64, η = 1/8)")
+    ax.set(ylabel="B_simple (examples)", title="Noise grows against signal")
+    ax.set_xticks(places, [f"{done:,}" for done in measured])
+    ax.minorticks_off()
+    ax.legend(loc="lower right")
+    return fig, (
+        "Gradient noise scale against updates made, both logarithmic: it rises from about 60 before training to "
+        "hundreds and more after 1,000 updates. The ratio of means stays near the exact value; the mean of ratios "
+        "scatters more and more, and leaves the axis (its marks stand at the rim)."
+    )
+
+
+def two_scales(scales: dict, *, critical: tuple):
+    """Return `(fig, alt)`: both noise scales by updates, a panel each; `scales[name]`: a line a seed, (B, step) columns.
+
+    `critical` is the range of critical batch sizes to compare with.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), sharey=True)
+    for ax, (name, table) in zip(axes, scales.items(), strict=True):
+        ax.axhspan(*np.log10(critical), color="#dddddd", zorder=0)
+        for size, marker in zip(table.columns.levels[0], "os^", strict=True):
+            values = table[size]
+            places = np.maximum(values.columns, 1)
+            plot_band(
+                ax, places, np.log10(values), color=batch_color(size), marker=marker, label=f"B = {size:,}"
+            )
+        ax.set(xscale="log", xlabel="updates made (η = 1/8)", title=f"{name}, 5 seeds")
+        ax.set_xticks(places, [f"{done:,}" for done in values.columns])
+        ax.set_yticks([1, 2, 3], ["10", "100", "1,000"])
+        ax.minorticks_off()
+    axes[0].set_ylabel("examples")
+    axes[0].text(0.03, 0.93, "grey: the fitted B_crit", transform=axes[0].transAxes, color="#555555")
+    axes[1].legend(loc="lower right")
+    means = {name: (10 ** np.log10(table).mean()).round(0) for name, table in scales.items()}
+    said = [
+        f"{name} at B = {size:,} from {mean[size].iloc[0]:.0f} to {mean[size].iloc[-1]:.0f}"
+        for name, mean in means.items()
+        for size in mean.index.levels[0]
+    ]
+    return fig, f"Two noise scales against updates made, geometric means: {'; '.join(said)}."
+
+
+def paying(examples, seconds, problem, machine):
+    """Return `(fig, alt)`: examples and seconds (a line a seed, a column a B) to a target, with the fitted curves.
+
+    `problem` and `machine` are the `Knee`s of examples and of milliseconds per update.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2))
+    fine = np.geomspace(1, 4000, 200)
+    needed, best = problem.predict(fine), math.sqrt(problem.knee * machine.knee)
+    wait = needed / fine * machine.predict(fine) / 1000
+    panels = (
+        (examples, needed, "examples to 90 %", "Examples needed", problem.knee, "B_crit"),
+        (seconds, wait, "time to 90 % (s)", "Time to wait", best, "√(B_crit·B*)"),
+    )
+    for ax, (values, curve, label, title, place, name) in zip(axes, panels, strict=True):
+        ax.plot(fine, curve, color=GREY, lw=1.4)
+        for size in values:
+            ax.plot([size] * len(values), values[size], "o", color=batch_color(size), ms=6, alpha=0.8)
+        batch_axis(ax, values.columns)
+        ax.set(yscale="log", ylabel=label, title=title)
+        ax.axvline(place, color=GREY, ls=":", lw=1.4)
+        ax.text(place, 0.95, f" {name} = {place:.0f}", transform=ax.get_xaxis_transform(), color="#555555")
+    axes[0].set_yticks([3000, 10_000, 30_000, 100_000], ["3,000", "10,000", "30,000", "100,000"])
+    axes[0].minorticks_off()
+    return fig, (
+        "Left: examples needed for 90 % validation accuracy against batch size, flat for small batches and rising for "
+        "large ones, with a fitted curve. Right: time to wait, the product of updates and time per update, smallest "
+        f"at a middle batch size near the predicted optimum, {best:.0f}."
+    )
+
+
+def growing(losses: dict):
+    """Return `(fig, alt)`: training loss after each epoch, `losses[plan]` (seeds, epochs)."""
+    fig, ax = plt.subplots(figsize=(6.4, 3.7))
+    looks = ((BLACK, "-", "o", 5), (ORANGE, "-", "s", 9), (BLUE, "--", "o", 4))
+    for (name, runs), (color, style, marker, size) in zip(losses.items(), looks, strict=True):
+        epochs = np.arange(1, np.shape(runs)[1] + 1)
+        plot_band(ax, epochs, np.log10(runs), color=color, ls=style, marker=marker, ms=size, label=name)
+    for change in (6, 9):
+        ax.axvline(change + 0.5, color=GREY, ls=":", lw=1.2)
+    ax.set(xlabel="epochs", ylabel="training loss (nats)", title="Rate down, or batch up, 5 seeds")
+    ax.set_yticks(np.log10([0.02, 0.05, 0.1, 0.2, 0.4]), ["0.02", "0.05", "0.1", "0.2", "0.4"])
+    ax.legend()
+    return fig, (
+        "Training loss against epochs for three plans. With the rate divided by four, or the batch multiplied by "
+        "four, after epochs 6 and 9, the loss takes the same course; with neither it ends lower."
+    )
+
+
+# ---- 3c: what is left of "large is worse"
+
+
+def two_data_sets(ends: dict):
+    """Return `(fig, alt)`: training and test accuracy against B, a panel a data set.
+
+    `ends[title]` is a dict of "training" and "test" to fractions, a line a seed and a column a B.
+    """
+    fig, axes = plt.subplots(1, len(ends), figsize=(9.6, 3.9))
+    for ax, (title, tables) in zip(axes, ends.items(), strict=True):
+        styles = (("training", BLUE, BLUE, (12, 5)), ("test", ORANGE, ORANGE_TEXT, (4, -18)))
+        for name, color, text, offset in styles:
+            values = 100 * tables[name]
+            plot_band(ax, values.columns, values, color=color, marker="o")
+            _note(ax, name, (values.columns[0], values.iloc[:, 0].mean()), offset, color=text)
+        batch_axis(ax, values.columns)
+        ax.set(ylim=(0, 106), ylabel="accuracy (%)", title=title)
+    return fig, (
+        "Accuracy against batch size at fixed learning rate and ten epochs, five seeds: all of MNIST on the left, a "
+        "part of CIFAR-10 on the right. In both, training and test accuracy fall as the batch grows."
+    )
+
+
+RAMPS = {0.0: (BLACK, "-", "o"), 0.1: (BLUE, "--", "s"), 0.25: (ORANGE, "-.", "^"), 0.5: (GREEN, ":", "v")}
+
+
+def ramps(accuracy):
+    """Return `(fig, alt)`: accuracy (fraction) against η, a panel a B, a curve a part of the updates spent on warm-up.
+
+    `accuracy`: a line a seed, a column each (batch_size, warm_up, lr).
+    """
+    sizes = accuracy.columns.levels[0]
+    fig, axes = plt.subplots(1, len(sizes), figsize=(9.6, 3.9), sharey=True)
+    for ax, size in zip(axes, sizes, strict=True):
+        for part, (color, style, marker) in RAMPS.items():
+            values = 100 * accuracy[size, part]
+            label = f"over {part:.0%} of the updates" if part else "no warm-up"
+            plot_band(ax, values.columns, values, color=color, ls=style, marker=marker, ms=4, label=label)
+        ax.set(xscale="log", ylim=(0, 103), xlabel="learning rate η", title=f"B = {size:,}")
+        ax.set_xticks([1 / 16, 1 / 2, 4], ["1/16", "1/2", "4"])
+        ax.minorticks_off()
+    axes[0].set_ylabel("validation accuracy (%)")
+    fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    return fig, (
+        "Validation accuracy after ten epochs against learning rate for four batch sizes, without and with three "
+        "lengths of warm-up, ten seeds. Warm-up helps B = 64 at η = 1; nothing helps at η = 4 and beyond."
+    )
+
+
+def goyal(treatments: dict, by_size: dict):
+    """Return `(fig, alt)`: top-1 errors (%) published by Goyal et al. 2017, by treatment of η (with spread) and by B."""
+    fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=(1, 1.1))
+    for row, (error, spread) in enumerate(treatments.values()):
+        color = ORANGE if row == 0 else BLUE
+        left.errorbar(error, row, xerr=spread, fmt="o", ms=5, color=color, capsize=5)
+        _note(left, f"{error:.2f}", (error + spread, row), (9, 0), va="center")
+    left.axvline(by_size[256], color=BLACK, ls="--", lw=1.2)
+    left.text(23.9, -0.75, f"B = 256: {by_size[256]:.2f}", va="center", fontsize=9)
+    left.set_yticks(range(len(treatments)), treatments)
+    left.set(xlim=(20, 48), ylim=(4.6, -1.1), xlabel="top-1 error (%)", title="B = 8,192 (Goyal et al. 2017)")
+    right.plot(list(by_size), list(by_size.values()), color="#aaaaaa", lw=1.2, zorder=1)
+    colors = [batch_color(min(size, 60_000)) for size in by_size]
+    right.scatter(list(by_size), list(by_size.values()), c=colors, s=48)
+    batch_axis(right, [256, 1024, 4096, 16_384, 65_536])
+    right.set(ylabel="top-1 error (%)", ylim=(20, 36), title="η × B/256 with gradual warm-up")
+    said = ", ".join(f"{name} {error:.2f}" for name, (error, _) in treatments.items())
+    return fig, (
+        f"Published by Goyal et al. Left: top-1 error on ImageNet at B = 8,192 by treatment of the learning rate: "
+        f"{said} percent; B = 256 has {by_size[256]:.2f}. Right: error against batch size with the linear rule, flat "
+        "up to 8,192 and rising steeply beyond."
+    )
