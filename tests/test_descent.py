@@ -2,20 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from course_utils.descent import (
-    beale,
-    descend,
-    double_well,
-    growth_factors,
-    heavy_ball,
-    lessard,
-    nesterov,
-    plateau,
-    ravine,
-    regime,
-    saddle,
-    shelf,
-)
+from course_utils.descent import descend, growth_factors, heavy_ball, nesterov, ravine, regime
+from lessons.lesson_5.surfaces import beale, double_well, lessard, plateau, saddle, shelf
 
 ONE_WEIGHT = {"double_well": double_well(), "shelf": shelf(0.7), "plateau": plateau(), "lessard": lessard()}
 TWO_WEIGHTS = {"ravine": ravine(30), "saddle": saddle(), "beale": beale()}

@@ -107,7 +107,8 @@ def test_five_kills_at_random_moments_lose_no_row_and_leave_none_twice(tmp_path,
         kills_that_interrupted += len(reported) < len(squares(15))
     assert kills_that_interrupted > 2
     command = [sys.executable, "-m", "authoring.record", "toy", "--out", str(out)]
-    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}  # authoring is not installed
+    subprocess.run(command, cwd=tmp_path, env=environment, check=True, capture_output=True)
     assert measured(out) == squares(15)
 
 

@@ -4,10 +4,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import ListedColormap
 
-from course_utils.descent import descend, double_well, growth_factors, ravine, regime, shelf
+from course_utils.descent import descend, growth_factors, ravine, regime
 from course_utils.explore import Control
 from course_utils.plotting import mark_guess, plot_band, plot_surface
 from course_utils.results import mean_interval
+from lessons.lesson_5.surfaces import double_well, shelf
 
 PLAIN, BALL = "#D55E00", "#0072B2"  # without momentum, and with it
 GREEN, INK = "#009E73", "#222222"

@@ -51,12 +51,13 @@ import torch
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
-from course_utils.descent import descend, double_well, ravine
+from course_utils.descent import descend, ravine
 from course_utils.explore import still
 from course_utils.models import mlp
 from course_utils.plotting import show
 from course_utils.results import by_seed, interval, read_results
 from course_utils.training import evaluate, train
+from lessons.lesson_5.surfaces import double_well
 
 device = "cpu"  # or "cuda", "mps"
 full = False  # True: train on all of MNIST (12 MB once)

@@ -10,10 +10,11 @@ import pytest
 
 from authoring.build import read_source, sources
 from course_utils import descent
-from course_utils.descent import descend, double_well, growth_factors, ravine
+from course_utils.descent import descend, growth_factors, ravine
 from course_utils.explore import make_explorer, still
 from course_utils.results import by_seed, read_results
 from lessons.lesson_5 import draw
+from lessons.lesson_5.surfaces import double_well
 
 WRONG = {
     "ignored after step 1": ("beta * {m} -", "0 * {m} -"),

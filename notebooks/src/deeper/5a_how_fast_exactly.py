@@ -28,17 +28,11 @@ import pandas as pd
 
 from course_utils.checks import check, hint, reply, solution
 from course_utils.claims import verdict
-from course_utils.descent import (
-    descend,
-    growth_factors,
-    heavy_ball,
-    lessard,
-    nesterov,
-    ravine,
-)
+from course_utils.descent import descend, growth_factors, heavy_ball, nesterov, ravine
 from course_utils.explore import explore
 from course_utils.plotting import show
 from lessons.lesson_5 import draw
+from lessons.lesson_5.surfaces import lessard
 
 # %% [markdown]
 # ## One direction is two numbers

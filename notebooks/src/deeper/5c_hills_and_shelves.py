@@ -27,18 +27,11 @@ import pandas as pd
 
 from course_utils.checks import reply
 from course_utils.claims import verdict
-from course_utils.descent import (
-    descend,
-    double_well,
-    heavy_ball,
-    plateau,
-    ravine,
-    saddle,
-    shelf,
-)
+from course_utils.descent import descend, heavy_ball, ravine
 from course_utils.explore import explore
 from course_utils.plotting import show
 from lessons.lesson_5 import draw
+from lessons.lesson_5.surfaces import double_well, plateau, saddle, shelf
 
 well = double_well()  # a shallow valley on the left, a hill, a deep valley on the right
 hill = np.sort(np.roots([1, 0, -1, -0.15]).real)[1]  # where the top of the hill is

@@ -30,19 +30,13 @@ from IPython.display import display
 from course_utils.checks import reply
 from course_utils.claims import verdict
 from course_utils.data import load_mnist
-from course_utils.descent import (
-    descend,
-    double_well,
-    growth_factors,
-    plateau,
-    ravine,
-    saddle,
-)
+from course_utils.descent import descend, growth_factors, ravine
 from course_utils.models import mlp
 from course_utils.plotting import show
 from course_utils.results import by_seed, interval, read_results
 from course_utils.training import train
 from lessons.lesson_5 import draw
+from lessons.lesson_5.surfaces import double_well, plateau, saddle
 
 # %%
 device = "cpu"  # or "cuda", "mps"
