@@ -352,14 +352,14 @@ def noise_along(measured: dict):
         inside = np.clip(values, 32, 4700)
         for row in inside.T:
             ax.plot(places * shift, row, marker, color=color, ms=5, alpha=0.7)
-        ax.plot([], [], marker, color=color, label=f"{name}, 60 pairs of batches, four times")
+        ax.plot([], [], marker, color=color, label=f"{name}, 30 pairs of batches, four times")
     ax.axhline(900, color=GREY, ls=":", lw=1.4)
     _note(ax, "published for MNIST: about 900", (3, 900), (0, 5), color="#555555")
     ax.set(xscale="log", yscale="log", ylim=(30, 5000), xlabel="updates made (B = 64, η = 1/8)")
     ax.set(ylabel="B_simple (examples)", title="Noise grows against signal")
     ax.set_xticks(places, [f"{done:,}" for done in measured])
     ax.minorticks_off()
-    ax.legend(loc="lower right")
+    ax.legend(loc="upper left")
     return fig, (
         "Gradient noise scale against updates made, both logarithmic: it rises from about 60 before training to "
         "hundreds and more after 1,000 updates. The ratio of means stays near the exact value; the mean of ratios "
@@ -428,12 +428,11 @@ def paying(examples, seconds, problem, machine):
 
 
 def growing(losses: dict):
-    """Return `(fig, alt)`: training loss after each epoch, `losses[plan]` (seeds, epochs)."""
+    """Return `(fig, alt)`: training loss by epoch; `losses[plan]`: a line a seed, a column an epoch."""
     fig, ax = plt.subplots(figsize=(6.4, 3.7))
     looks = ((BLACK, "-", "o", 5), (ORANGE, "-", "s", 9), (BLUE, "--", "o", 4))
     for (name, runs), (color, style, marker, size) in zip(losses.items(), looks, strict=True):
-        epochs = np.arange(1, np.shape(runs)[1] + 1)
-        plot_band(ax, epochs, np.log10(runs), color=color, ls=style, marker=marker, ms=size, label=name)
+        plot_band(ax, runs.columns, np.log10(runs), color=color, ls=style, marker=marker, ms=size, label=name)
     for change in (6, 9):
         ax.axvline(change + 0.5, color=GREY, ls=":", lw=1.2)
     ax.set(xlabel="epochs", ylabel="training loss (nats)", title="Rate down, or batch up, 5 seeds")

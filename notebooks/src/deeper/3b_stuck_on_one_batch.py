@@ -207,10 +207,10 @@ print(
 # ## 3b.4 Batches that take turns
 #
 # In training the batches take turns, and no batch has the weight for itself.
-# We send 501 walkers from w = 0 … 5 and see how many are in the good valley, near w = 2, after 2,000 updates.
+# We send 201 walkers from w = 0 … 5 and see how many are in the good valley, near w = 2, after 2,000 updates.
 # Of those who start far from it, with all 20 examples at once, none gets there.
 #
-# **Guess.** How many of the 501 end there when the *two halves* take turns, compared with all data at once?
+# **Guess.** How many of the 201 end there when the *two halves* take turns, compared with all data at once?
 # Many more, as the picture of L₁ and L₂ promises, or as many?
 
 # %%
@@ -235,7 +235,7 @@ batches = {
 
 # %% walkers tags=["reveal"]
 good = roll(2.0, everything, y)
-starts, near = np.linspace(0, 5, 501), np.linspace(good - 0.1, good + 0.1, 501)
+starts, near = np.linspace(0, 5, 201), np.linspace(good - 0.1, good + 0.1, 201)
 shares = {
     (lr, name): [(abs(walk(w, pick, lr, y) - good) < 0.5).mean() for w in (starts, near)]
     for lr in (0.02, 0.1, 0.3)
