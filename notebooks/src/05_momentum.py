@@ -109,14 +109,6 @@ show(*draw.two_parts(path, pulls, carries, valley.loss))
 # Across it the previous move came from the other wall, so it mostly points against the new step and *takes from it*: the swing shrinks faster.
 # Faster along, calmer across, and both from one number.
 #
-# How much faster? Suppose that the gradient is the same at every step, as on a long even slope. The moves grow, because more and more old gradients are in them.
-#
-# **Guess.** How many times longer than a plain step do the moves become with β = 0.99?
-
-# %% guess-longer
-guess_longer = None  # plain steps, 1 to 2,000; or None to skip
-
-# %% [markdown]
 # ## 5.2 A sum that slowly forgets
 #
 # Put line (1) into itself: m₁ = −ηg₀, then m₂ = −βηg₀ − ηg₁, and so on:
@@ -133,12 +125,19 @@ summed = -lr * beta**ages @ gradients
 verdict("C63", np.allclose(summed, moves[99], rtol=1e-9, atol=0))
 
 # %% [markdown]
-# On an even slope all these gradients are the same g, and the weights are a geometric sum:
+# Suppose now that the gradient is the same at every step, as on a long even slope. More and more old gradients make the moves grow.
+#
+# **Guess.** How many times longer than a plain step do they become with β = 0.99?
+
+# %% guess-longer
+guess_longer = None  # plain steps, 1 to 2,000; or None to skip
+
+# %% [markdown]
+# With one gradient g for all, the weights are a geometric sum:
 #
 # $$\textbf{(4)}\quad m_{t} = -\eta g\,\frac{1-\beta^{t}}{1-\beta} \;\longrightarrow\; -\frac{\eta}{1-\beta}\,g$$
 #
-# Gradient descent with the rate η/(1 − β) would make moves of that length.
-# This number is the **[effective learning rate](teaching/glossary.md#momentum)**; the rest of the lesson asks what is left of momentum once it is taken into account.
+# The number η/(1 − β) is the **[effective learning rate](teaching/glossary.md#momentum)**; the rest of the lesson asks what is left of momentum once it is taken into account.
 
 # %% memory tags=["reveal"]
 weights = {b: b ** np.arange(1000.0) for b in (0.5, 0.9, 0.99)}
