@@ -315,7 +315,7 @@ def updates_needed(batch_size, seed, target=0.85, limit=4000):
             x, y = train_set.images[batch], train_set.labels[batch]
             timing.make_update(model, x, y, lr=rates[batch_size])()
             step += 1
-            look = step < 100 or step % 10 == 0
+            look = step % (2 if step < 100 else 10) == 0
             if look and evaluate(model, valid_set)[1] >= target:
                 return step
     return np.nan
@@ -367,8 +367,8 @@ log_ratio = interval(np.log(waits[4000] / waits[64]))
 verdict("C22", per_second > 5, without=log_ratio.mean > 3 * log_ratio.half_width)
 
 # %% [markdown]
-# *The formula for the best batch, the loader that costs as much as the updates, and the batch that does not fit in memory:* [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb)
-# *The lecture's GPUs from 2015 to 2021, and the rules by which a recording will judge them:* [2c · What has a GPU yet to show?](deeper/2c_gpus.ipynb)
+# *The formula for the best batch, and the loader that costs nearly as much as the updates:* [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb)
+# *The lecture's GPUs from 2015 to 2021, the rules by which a recording will judge them, and the batch that does not fit in memory:* [2c · What has a GPU yet to show?](deeper/2c_gpus.ipynb)
 #
 # ## Summary
 #

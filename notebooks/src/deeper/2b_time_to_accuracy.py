@@ -195,7 +195,7 @@ loading = np.array([loader_ms_of(size) for size in loader_sizes])
 show(*draw.loader(loader_sizes, updating, loading, num_examples=len(images)))
 
 # %% [markdown]
-# Loaded one after the other, the pictures of an epoch take as long as the updates beyond the knee, or longer, at every batch size.
+# From the knee on, picking the pictures one by one takes nearly as long as the updates, and a larger batch takes nothing off it.
 # For a data set that lies in memory as one tensor a batch is picked with a single index, and loading all but vanishes.
 # That is why this course keeps its digits that way; the recording has the parts side by side.
 
@@ -224,7 +224,7 @@ pd.DataFrame(
 #
 # - The wait has its minimum between two bends, at √(B_crit·B\*), with a fair learning rate or one for all.
 # - A faster machine moves the best batch as the root of its rate.
-# - A loader that picks one by one costs as much for each example at every batch size, and hides what a larger batch saves.
+# - A loader that picks one by one asks its price for each example, and hides a part of what a larger batch saves.
 #
 # ## References
 #
