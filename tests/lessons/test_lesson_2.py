@@ -195,6 +195,24 @@ def test_four_clocks_are_four_curves_and_the_guessed_one_is_ringed():
     assert "Your guess, the loader, is ringed." in alt
 
 
+def test_the_alt_text_of_the_floor_reads_the_numbers_off_the_curves_and_the_recording_ends_with_them():
+    recorded = pd.Series([0.2, 0.3, 5.0, 50.0], [1, 10, 1000, 10_000])
+    fig, alt = draw.floor([1, 10, 1000], {"by hand": np.array([0.1, 0.2, 4.0])}, recorded)
+    assert lines_of(fig.axes[0], "784-128-10, recorded").get_ydata().tolist() == [0.2, 0.3, 5]
+    assert "0.2 to 5 ms" in alt and "At B = 1 and at 1,000: by hand 0.1 and 4 ms here" in alt
+
+
+def test_the_shortest_reading_is_not_misled_by_what_ran_beside_others():
+    device, rounds = PretendDevice(0.004), iter([0] * 15 + [0.3] * 5 + [0] * 5)
+
+    def update():
+        device.update()
+        device.now += next(rounds)  # what another program took
+
+    shortest = from_page("02", "shortest", timing=timing, waiting_clock=waiting(device), np=np)
+    assert shortest([update], rounds=5) == pytest.approx([4], rel=0.01)
+
+
 def test_the_wait_is_the_product_and_the_alt_text_names_its_minimum():
     needed = np.array([[100, 30, 20], [120, 30, 20]])
     fig, alt = draw.wait([1, 16, 256], needed, np.array([0.2, 0.3, 2.0]))
