@@ -163,7 +163,7 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# Where nobody waits, all batches look alike, because dropping an order into a queue takes the same time whatever the order says (on a real GPU some hundredths of a millisecond).
+# Where nobody waits, all batches look alike, because dropping an order into a queue takes the same time whatever the order says.
 # With the loader inside, small batches look alike too, and equally *slow*: they all wait 3 ms for the same disk.
 # The first call adds its 0.2 s to one point only, the first that is measured.
 #
@@ -185,7 +185,7 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 # The two limits meet at the [**knee**](teaching/glossary.md#time), B* = t₀·r.
 # An epoch has N/B updates, so it takes N·t(B)/B: up to the knee it falls like 1/B, and from there on it takes N/r at every batch size.
 # By this model a larger batch is free up to the knee; beyond it, it saves nothing.
-# (A soft corner, t₀ + B/r, fits better and has its knee at nearly the same place; section 2.4 computes with it.)
+# (A soft corner, t₀ + B/r, fits better, with nearly the same knee; section 2.4 uses it.)
 #
 # **Predict.** The lecture's GPU has its knee beyond 1,000.
 # Where does one thread of a processor have it?
@@ -238,8 +238,8 @@ pd.DataFrame(
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# The dashed line is the machine on which the page was last run; if other programs run beside it, it jumps.
-# What follows is read from the recording on one thread.
+# Dashed is the machine on which the page was last run; it jumps if other programs run beside it.
+# The table is of the recording.
 #
 # Both charts of the lecture are there, but the bend sits where a processor has it: at some tens of examples.
 # To its left the lecture is right. From 1 to 10 examples the update takes 1.3 times as long, and the epoch a seventh to an eighth.
@@ -247,12 +247,12 @@ pd.DataFrame(
 # In every line of the table the two factors multiply to ten, because ten times the batch means a tenth of the updates.
 #
 # A second thread raises the rate 1.7-fold and the floor by a seventh, and so doubles the knee.
-# A GPU is the extreme of the same thing: it has thousands of threads in place of two.
+# A GPU, with thousands of threads, is the extreme of the same thing.
 # That is the whole contradiction: "a larger batch takes no longer" is a statement about a machine, worded as one about batches.
 #
 # </details>
 #
-# The boxes compare the lecture's sentences with the recording; `without` states what must be seen where a sentence's condition fails.
+# In the boxes' code, `without` is what must be seen where a sentence's condition fails.
 
 # %% verdicts-time tags=["reveal"]
 longer = {pair: one_thread[pair[1]] / one_thread[pair[0]] for pair in steps}  # run by run
@@ -263,7 +263,7 @@ shorter = (epoch[1] / epoch[10]).min() > 3, (epoch[10] / epoch[100]).min() > 3
 verdict("C18", *shorter, without=(epoch[1000] / epoch[60_000]).max() < 1.1)
 
 # %% [markdown]
-# How sure is the knee, do five runs agree, and is a soft corner the better fit? [2a](deeper/2a_floor_and_slope.ipynb) has the intervals, and the lecture's other sentences on time.
+# How sure is the knee, and do five runs agree? [2a](deeper/2a_floor_and_slope.ipynb) has the intervals, and the lecture's other sentences on time.
 #
 # ## 2.3 What is the floor made of?
 #
@@ -285,7 +285,7 @@ def same_calls(batch_size):
 
 
 # %% [markdown]
-# Both are timed in turn, one update a reading, and the shortest of twenty readings counts: what else runs on a machine can only make a reading longer.
+# They take turns, and the shortest of twenty readings counts: what else runs can only lengthen a reading.
 
 
 # %% shortest
@@ -307,8 +307,8 @@ show(*draw.floor(upto_1000, times, one_thread.median()))
 
 # %% [markdown]
 # The recorded curve, grey, leaves its floor of a quarter of a millisecond for a slope.
-# Without the arithmetic there is no slope to leave for: on a quiet machine the time hardly grows up to 1,000 examples, and most of the floor is still there.
-# (If the other two curves jump, programs beside them took their time; run the cell again.)
+# Without the arithmetic, on a quiet machine, the time hardly grows up to 1,000 examples, and most of the floor is still there.
+# (If a curve jumps, another program took its time; run the cell again.)
 # So the floor is no law of nature: it is what a general and convenient library charges for each call, and the slope is arithmetic.
 # The lecture explains its flat curve by parallel computing.
 # That is right and incomplete: even one thread, which computes next to nothing in parallel, has a flat piece, because the calls come first.
@@ -381,7 +381,6 @@ pd.DataFrame(
 #
 # So there are two bends: one at which the *problem* stops rewarding a larger batch, and one at which the *machine* does.
 # The best batch lies between them, and on a GPU, whose bend lies far to the right, it is larger.
-# That is the true core of the lecture's remark that a GPU takes away the large batch's disadvantage.
 #
 # </details>
 

@@ -192,7 +192,7 @@ def loader_ms_of(batch_size):
     return measure(lambda: next(batches), clock=perf_counter, repeats=5, at_least=0).median
 
 
-# %% loader
+# %% loader tags=["nbval-ignore-output"]
 timed = [(update_ms_of(size), loader_ms_of(size)) for size in loader_sizes]
 updating, loading = np.transpose(timed)
 show(*draw.loader(loader_sizes, updating, loading, num_examples=len(images)))
