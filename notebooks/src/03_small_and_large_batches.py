@@ -330,8 +330,7 @@ explore(*draw.fair_fight(fight.recorded_corners(), start=corner))
 #
 # ## Exercises
 #
-# Put your answer in place of the three dots and run the cell: a line says whether it is right.
-# Take away the `#` in front of `hint` or `solution` to read it.
+# Put your answer in place of the three dots and run the cell.
 
 # %% [markdown]
 # **3A · As many updates.** How many epochs of 4,000 digits does B = 1,024 need to make as many updates as B = 16 makes in ten?
@@ -380,7 +379,7 @@ check("3C", tuned_accuracy)
 #
 # **Neither: the best batch size is the one that suits your learning rate and your budget. At a fixed rate and fixed epochs it is a small one, at equal updates a large one, and on the clock one in between.**
 #
-# ← [2 · How long does a batch take?](02_gpu_batch_timing.ipynb) · [4 · Sharp and flat minima](04_sharp_and_flat_minima.ipynb) →
+# ← [2 · How long does a batch take?](02_gpu_batch_timing.ipynb) · [4 · Are flat minima good?](04_sharp_and_flat_minima.ipynb) →
 #
 # **References.** Hung-yi Lee, "Batch and Momentum", Machine Learning 2021: claims C24, C26, C27 ·
 # D. Wilson, T. Martinez, Neural Networks 16, 2003, [doi 10.1016/S0893-6080(03)00138-2](https://doi.org/10.1016/S0893-6080(03)00138-2) ·

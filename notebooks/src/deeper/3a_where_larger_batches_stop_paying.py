@@ -350,11 +350,8 @@ grown = {
     name: read_results("growing_batch_digits", change=change)
     for name, change in plans.items()
 }
-show(
-    *draw.growing(
-        {name: by_seed(rows, "train_loss", "epoch") for name, rows in grown.items()}
-    )
-)
+losses = {name: by_seed(rows, "train_loss", "epoch") for name, rows in grown.items()}
+show(*draw.growing(losses))
 ends = {name: rows[rows["epoch"] == 12] for name, rows in grown.items()}
 pd.DataFrame(
     {
