@@ -352,17 +352,18 @@ grown = {
 }
 losses = {name: by_seed(rows, "train_loss", "epoch") for name, rows in grown.items()}
 show(*draw.growing(losses))
-ends = {name: rows[rows["epoch"] == 12] for name, rows in grown.items()}
-pd.DataFrame(
-    {
-        "updates": [f"{end['step'].iloc[0]:,}" for end in ends.values()],
-        "training loss": [f"{interval(end['train_loss']):.4f}" for end in ends.values()],
-        "test accuracy (%)": [
-            f"{interval(100 * end['test_accuracy']):.1f}" for end in ends.values()
-        ],
-    },
-    index=ends,
-)
+
+
+# %% growing-ends
+def ended(rows):
+    """Return the updates made, and loss and accuracy after the last epoch with their intervals."""
+    end = rows[rows["epoch"] == 12]
+    loss, accuracy = interval(end["train_loss"]), interval(100 * end["test_accuracy"])
+    return f"{end['step'].iloc[0]:,}", f"{loss:.4f}", f"{accuracy:.1f}"
+
+
+columns = ["updates", "training loss", "test accuracy (%)"]
+pd.DataFrame([ended(rows) for rows in grown.values()], index=grown, columns=columns)
 
 # %% [markdown]
 # Rate down or batch up: the two take the same course and end at the same loss, and the growing batch needs 870 updates where the falling rate needs 1,500.
