@@ -295,9 +295,10 @@ def radius(radii, rises: dict, eigenvalues: dict):
     ax.axhline(1, color="#222222", linewidth=1)
     ax.set(xscale="log", yscale="log", xlabel="radius ρ", ylabel="full batch over B = 16")
     _ticks(ax, "x", radii)
-    _ticks(ax, "y", (0.2, 0.5, 1, 2, 4))
+    ax.set_ylim(0.06, 6)
+    _ticks(ax, "y", (0.1, 0.2, 0.5, 1, 2, 5))
     ax.set_title("Which batch is sharper? The radius decides")
-    ax.legend(loc="lower right")
+    ax.legend(loc="lower left")
     return (
         fig,
         "Sharpness of the full batch over that of B = 16, five seeds, against the radius. "

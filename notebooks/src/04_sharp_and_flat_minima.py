@@ -264,7 +264,7 @@ check("4A", sharpen)
 # solution("4A")
 
 # %% [markdown]
-# Here is such a family: one network, trained for four epochs with B = 16, and its twins for six factors a.
+# Here is such a family: one network (784-32-10, to be quick), trained for four epochs with B = 16, and its twins for six factors a.
 # On the left a cut through the loss along one random direction, on the right what the network says of the digit it is least sure of.
 # In the middle three measures of sharpness, each over its value at a = 1.
 # *Keskar's* is the largest rise of the loss in a small box around the weights.
@@ -281,7 +281,7 @@ from lessons.lesson_4.networks import rescale_layers
 # %%
 train_set, valid_set, test_set = (s.to(device) for s in load_mnist(full=full))
 digits = train_set[:500]  # enough for the measures on this page
-network = mlp((784, 128, 10), seed=0).to(device)
+network = mlp((784, 32, 10), seed=0).to(device)
 training = {"batch_size": 16, "lr": lr, "num_epochs": 4, "eval_steps": []}
 _ = train(network, train_set, generator=torch.Generator().manual_seed(0), **training)
 
@@ -305,8 +305,9 @@ from course_utils.curvature import loss_along
 
 # %% rescaling tags=["nbval-ignore-output"]
 alphas = np.linspace(-1, 1, 41)
-direction = torch.randn(101_770, generator=torch.Generator().manual_seed(1)).to(device)
-direction *= 20 / direction.norm()  # about as long as the weights
+w = flat_weights(network)
+direction = torch.randn(len(w), generator=torch.Generator().manual_seed(1)).to(w)
+direction *= w.norm() / direction.norm()  # as long as the weights
 cuts = [
     loss_along(t, digits, flat_weights(t), direction, alphas).loss for t in twins.values()
 ]

@@ -467,7 +467,7 @@ pd.DataFrame(table).rename_axis("full batch over B = 16, five seeds, 95 % interv
 
 # %% [markdown]
 # (Many comparisons; read the pattern, not the single cell.)
-# Measured against the size of the weights, curvature still calls the full batch the sharper one, but by less than λ_max does; at η = 1/2, where λ_max sees a factor of 5.6, hardly at all.
+# At small rates curvature measured against the size of the weights agrees with λ_max; at larger ones it sees less, and at η = 1/2, where λ_max sees a factor of 5.6, hardly any difference between the two sizes.
 # Lesson 4.5 holds these measures against accuracy.
 #
 # ## Fifth mistake: a picture along random directions
