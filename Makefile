@@ -1,4 +1,4 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
 .PHONY: lab test test-browser test-class build slides homework record bench lint help
