@@ -8,7 +8,7 @@ from authoring.build import NOTEBOOKS, read_source
 
 TEACHING = NOTEBOOKS / "teaching"
 ROWS = re.findall(
-    r"^\| ([A-Z]?[a-z].*?) \| (.*?[^\x00-\x7f].*?) \| (.+?) \| \[\d\]\(\.\./(\w+)\.ipynb\) \|$",
+    r"^\| ([A-Z]?[a-z].*?) \| (.*?[^\x00-\x7f].*?) \| (.+?) \| \[\d[a-z]?\]\(\.\./([\w/]+)\.ipynb\) \|$",
     (TEACHING / "glossary.md").read_text(encoding="utf-8"),
     re.M,
 )
@@ -24,9 +24,9 @@ def test_every_row_of_the_glossary_was_read():
     assert len(ROWS) == sum(line.startswith("|") for line in lines) - 2 * 5 > 50
 
 
-@pytest.mark.parametrize("term, chinese, meaning, lesson", ROWS, ids=[row[0] for row in ROWS])
-def test_a_term_is_used_in_the_lesson_that_defines_it(term, chinese, meaning, lesson):
-    text = plain("\n".join(cell.source for cell in read_source(NOTEBOOKS / "src" / f"{lesson}.py").cells))
+@pytest.mark.parametrize("term, chinese, meaning, page", ROWS, ids=[row[0] for row in ROWS])
+def test_a_term_is_used_on_the_page_that_defines_it(term, chinese, meaning, page):
+    text = plain("\n".join(cell.source for cell in read_source(NOTEBOOKS / "src" / f"{page}.py").cells))
     names = re.sub(WITHOUT_A_NAME, "", term).split(", ")
     assert any(plain(name) in text for name in names), names
     assert re.search(r"[\u4e00-\u9fff]", chinese)

@@ -131,8 +131,8 @@ def crooked(uphill: dict[int, float], turned: dict[int, float], guess: float | N
     """Return `(fig, alt)`: shares (0 to 1) of updates that raise the loss and that turn back, by batch size."""
     fig, ax = plt.subplots(figsize=(6.4, 3.8))
     lines = (
-        (uphill, "-", "uphill: the loss grows", (0, -16)),
-        (turned, "--", "turn back on the one before", (4, 6)),
+        (uphill, "-", "uphill: the loss grows", (-9, -10)),
+        (turned, "--", "turn back on the one before", (8, 4)),
     )
     for shares, style, label, offset in lines:
         sizes, values = list(shares), 100 * np.array(list(shares.values()))
@@ -140,7 +140,7 @@ def crooked(uphill: dict[int, float], turned: dict[int, float], guess: float | N
         ax.scatter(sizes, values, s=55, color=[batch_color(size) for size in sizes], zorder=3)
         ax.annotate(
             label,
-            (sizes[1], values[1]),
+            (sizes[len(sizes) // 2], values[len(sizes) // 2]),
             xytext=offset,
             textcoords="offset points",
             ha="right" if style == "-" else "left",
@@ -161,14 +161,16 @@ def crooked(uphill: dict[int, float], turned: dict[int, float], guess: float | N
 
 
 def arrows(clouds: dict[str, tuple[np.ndarray, int]]):
-    """Return `(fig, alt)`: a panel for each title, with the downhill steps of its batches as arrows from one place.
+    """Return `(fig, alt)`: a panel for each title, with minus the gradients of its batches as arrows from one place.
 
-    A cloud is the gradients (batches, 2) that the batches have at one place, and the batch size.
+    A cloud is the gradients (batches, 2) that the batches have at one place, and the batch size. Panels of a place
+    where the gradients cancel share their scale and say by how much they are enlarged against the first of the others.
     """
     fig, axes = plt.subplots(1, len(clouds), figsize=(9.6, 3.7))
     arrow = {"angles": "xy", "scale_units": "xy", "scale": 1}
     reaches = [1.1 * abs(grads).max() for grads, _ in clouds.values()]
     around = max(reach for reach, (grads, _) in zip(reaches, clouds.values(), strict=True) if _centred(grads))
+    zoom = 1.25 * reaches[0] / (2 * around)
     told = []
     for ax, reach, (title, (grads, size)) in zip(axes, reaches, clouds.items(), strict=True):
         mean = grads.mean(0)
@@ -176,21 +178,29 @@ def arrows(clouds: dict[str, tuple[np.ndarray, int]]):
         ax.quiver(
             *np.zeros((2, len(grads))), *-grads.T, color=batch_color(size), width=0.006, alpha=0.8, **arrow
         )
-        limits = (-around, around)
-        if not _centred(grads):
-            limits = (-0.25 * reach, reach)
+        if _centred(grads):
+            limits, scale = (-around, around), f"enlarged {zoom:.1f} times"
+            ax.text(0.03, 0.97, scale, transform=ax.transAxes, va="top")
+        else:
+            limits, scale = (-0.25 * reach, reach), "not enlarged"
             ax.quiver(0, 0, *-mean, color=MINIMUM, width=0.016, zorder=4, **arrow)
             ax.annotate(
-                "their mean", -mean, xytext=(-4, 26), textcoords="offset points", color="#A84600", ha="right"
+                "their mean",
+                -mean,
+                xytext=(-4, 40),
+                textcoords="offset points",
+                color="#A84600",
+                ha="right",
+                arrowprops={"arrowstyle": "-", "color": "#A84600", "shrinkB": 0},
             )
         ax.plot(0, 0, "o", color="#222222", markersize=5, zorder=5)
         ax.set(xlim=limits, ylim=limits, aspect="equal", title=title, xlabel="towards larger slope")
         ax.text(0.97, 0.03, f"spread {spread:.2f}", transform=ax.transAxes, ha="right", va="bottom")
         told.append(
-            f"{title}: {len(grads)} arrows, mean of length {np.linalg.norm(mean):.2f}, spread {spread:.2f}"
+            f"{title}: {len(grads)} arrows, mean of length {np.linalg.norm(mean):.2f}, spread {spread:.2f}, {scale}"
         )
     axes[0].set_ylabel("towards larger intercept")
-    return fig, "The steps that batches ask for, as arrows from one place. " + "; ".join(told) + "."
+    return fig, "Minus the gradients of batches, as arrows from one place. " + "; ".join(told) + "."
 
 
 def _centred(grads: np.ndarray) -> bool:

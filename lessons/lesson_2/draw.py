@@ -2,6 +2,7 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.ticker import LogLocator
 
 from course_utils.explore import Control
 from course_utils.plotting import batch_axis, batch_color, mark_choice, mark_guess
@@ -21,7 +22,7 @@ def machine(num_examples=60_000):
     """
     grid = np.geomspace(1, num_examples, 200)
     fig, axes = _update_and_epoch((9.6, 4.0))
-    axes[0].set(xlim=(0.8, 75_000), ylim=(0.005, 10_000))
+    axes[0].set(xlim=(0.8, 75_000), ylim=(0.002, 10_000))
     axes[1].set(xlim=(0.8, 75_000), ylim=(0.0005, 1000))
     moving = {"animated": True, "color": "C0"}
     lines = [ax.plot([], [], linewidth=2.6, **moving)[0] for ax in axes]
@@ -29,6 +30,8 @@ def machine(num_examples=60_000):
     knees = [ax.axvline(1, ymax=0.86, linewidth=1.4, **moving) for ax in axes]
     at_top = {"transform": axes[0].get_xaxis_transform(), "va": "center"}
     knee_text = axes[0].text(1, 0.9, "", weight="bold", **at_top, **moving)
+    floor_text = axes[0].text(1, 1, "", va="top", **moving)
+    slope_text = axes[0].text(20_000, 1, "B/r", ha="right", **moving)
     captions = [ax.text(0.02, 0.98, "", transform=ax.transAxes, va="top", animated=True) for ax in axes]
 
     def update(*, batch_size: int, t0: float, rate: float) -> str:
@@ -46,6 +49,8 @@ def machine(num_examples=60_000):
         place = "left" if knee < 30 else "right" if knee > 3000 else "center"
         knee_text.set_text(f"knee at B = {_number(knee)}")
         knee_text.set(x=np.clip(knee, 1, num_examples), ha=place)
+        floor_text.set(y=t0 / 1.5, text=f"floor t₀ = {t0:g} ms")
+        slope_text.set(y=1.4 * float(time(20_000)), alpha=float(knee < 10_000))
         captions[0].set_text(f"B = {batch_size:,}: {_number(cost[0])} ms")
         captions[1].set_text(f"B = {batch_size:,}: {updates:,} updates, {_number(cost[1])} s")
         return (
@@ -72,9 +77,19 @@ def _update_and_epoch(figsize):
     """Return a figure with an axes for ms per update and one for s per epoch, all axes logarithmic."""
     fig, axes = plt.subplots(1, 2, figsize=figsize)
     for ax, what, unit in zip(axes, ("update", "epoch"), ("ms", "s"), strict=True):
-        ax.set(yscale="log", title=f"One {what}", ylabel=f"time ({unit} per {what})")
+        ax.set(title=f"One {what}")
+        _time_axis(ax, f"time ({unit} per {what})")
         batch_axis(ax, TICKS)
     return fig, axes
+
+
+def _time_axis(ax, label, minor=()):
+    """Make the y axis of `ax` logarithmic in time, with ticks written out, also at `minor` times a power of ten."""
+    ax.set(yscale="log", ylabel=label)
+    ax.yaxis.set_major_formatter("{x:,g}")
+    if minor:
+        ax.yaxis.set_minor_locator(LogLocator(subs=minor))
+        ax.yaxis.set_minor_formatter("{x:,g}")
 
 
 def _name(ax, text, point, offset, color, side="center", **style):
@@ -95,16 +110,15 @@ def clocks(sizes, readings, guess=None):
     for name, (color, marker, at, offset) in looks.items():
         ax.plot(sizes, readings[name], color=color, marker=marker)
         _name(ax, name, (sizes[at], readings[name][at]), offset, color)
-    ax.set(yscale="log", ylabel="time (ms per update)", title="One machine, four clocks")
+    ax.set(title="One machine, four clocks")
+    _time_axis(ax, "time (ms per update)")
     batch_axis(ax, sizes)
     places = {name: (sizes[2], readings[name][2]) for name in ("the loader", "the missing wait")}
     first, second = readings["the first call"][:2]
     places["the first call"] = (sizes[0] * sizes[1]) ** 0.5, first**0.75 * second**0.25  # below its name
     return fig, (
-        "Time per update against batch size, both logarithmic. The right clock rises with the batch size. "
-        "With the loader inside, the curve is flat and joins the right one only for large batches. "
-        "With the first call counted, the smallest batch looks slowest. "
-        "Where nobody waits, all batch sizes look equally fast." + mark_choice(ax, guess, places)
+        f"Time per update against batch size, both logarithmic, as four clocks read it. {_readings(sizes, readings)}."
+        + mark_choice(ax, guess, places)
     )
 
 
@@ -122,14 +136,16 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
             ax.plot(sizes, factor * runs.median(), "o-", color=color, label=label)
             ax.fill_between(sizes, factor * runs.min(), factor * runs.max(), color=color, alpha=0.2, lw=0)
             ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
-        _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (4, -14 * i), color, "left")
+        side, away = (("right", -4), ("left", 4))[i % 2]
+        _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (away, -4), color, side)
     sizes, milliseconds = here
     for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
         ax.plot(sizes, factor * milliseconds, "--", color="black", label="here and now")
     axes[1].legend(loc="upper right")
     return fig, (
-        "Two charts against batch size, all axes logarithmic. Time per update starts nearly flat and then rises in "
-        "proportion to the batch size; time per epoch falls at first and is flat where the update rises. Vertical "
+        "Two charts against batch size, all axes logarithmic. In the recordings time per update starts nearly flat and "
+        "then rises in proportion to the batch size; time per epoch falls at first and is flat where the update rises. "
+        f"A dashed line is of this machine: an update of {sizes[-1]:,} took {_number(milliseconds[-1])} ms. Vertical "
         f"lines mark the knee of each recording: {', '.join(f'{k} {v[1]:.0f}' for k, v in recorded.items())}."
         + mark_guess(axes[0], guess, low=1, high=60_000, axis="x")
     )
@@ -140,23 +156,28 @@ def _factors(sizes, num_examples):
     return 1, np.ceil(num_examples / np.asarray(sizes)) / 1000
 
 
-def floor(sizes, times):
-    """Draw milliseconds per update against batch size for each of up to three kinds of update, `times[name]`."""
+def floor(sizes, times, recorded):
+    """Draw ms per update against batch size of up to three kinds of update, `times[name]`, and the `recorded` Series."""
     fig, ax = plt.subplots(figsize=(6.4, 4.2))
-    looks = (("black", "o", (8, -16), "left"), ("C1", "^", (0, -17), "right"), ("C2", "s", (8, -14), "left"))
-    places = (len(sizes) // 2, len(sizes) - 1, len(sizes) // 3)
-    for (name, y), (color, marker, offset, side), at in zip(times.items(), looks, places, strict=False):
-        ax.plot(sizes, y, color=color, marker=marker)
-        _name(ax, name, (sizes[at], y[at]), offset, color, side)
-    ax.set(yscale="log", ylabel="time (ms per update)", title="The floor is made of calls")
-    batch_axis(ax, sizes)
-    alt = (
-        f"Time per update against batch size up to {max(sizes):,}, both logarithmic. The update of 784-128-10 starts on "
-        "a floor and then rises. The same calls on a network of one unit stay on a floor throughout."
+    recorded = recorded.loc[: max(sizes)]
+    ax.plot(recorded.index, recorded, color="#AAAAAA", lw=5, label="784-128-10, recorded")
+    for (name, y), color, marker in zip(times.items(), ("black", "C1", "C2"), "o^s", strict=False):
+        ax.plot(sizes, y, "--", color=color, marker=marker, label=f"{name}, here")
+    ax.set(title="The floor is made of calls")
+    _time_axis(ax, "time (ms per update)", minor=[2, 5])
+    batch_axis(ax, [size for size in sizes if size in TICKS])
+    ax.legend(loc="upper left")
+    return fig, (
+        f"Time per update against batch size up to {max(sizes):,}, both logarithmic, shortest readings. Recorded for "
+        f"784-128-10: {_number(recorded.iloc[0])} to {_number(recorded.iloc[-1])} ms. {_readings(sizes, times)} here."
     )
-    if len(times) > 2:
-        alt += " The update by hand starts far lower and joins the slope of the first."
-    return fig, alt
+
+
+def _readings(sizes, times, unit="ms"):
+    """Return in words what each of `times` reads at the first and at the last of `sizes`."""
+    ends = [(name, np.asarray(y)[[0, -1]]) for name, y in times.items()]
+    read = "; ".join(f"{name} {_number(first)} and {_number(last)} {unit}" for name, (first, last) in ends)
+    return f"At B = {sizes[0]:,} and at {sizes[-1]:,}: {read}"
 
 
 def wait(sizes, needed, milliseconds, guess=None):
@@ -262,12 +283,14 @@ def loader(sizes, updating, loading, num_examples=60_000):
         (loading, "C1", "^", "PyTorch's DataLoader"),
     ):
         ax.plot(sizes, seconds * milliseconds, color=color, marker=marker, label=name)
-    ax.set(yscale="log", ylabel="time (s per epoch)", title="The loader asks its price for each example")
+    ax.set(title="The loader adds its own floor and price")
+    _time_axis(ax, "time (s per epoch)", minor=[2, 5])
     batch_axis(ax, sizes)
     ax.legend()
+    epochs = {"updates": seconds * updating, "PyTorch's DataLoader": seconds * loading}
     return fig, (
-        "Time per epoch against batch size, both logarithmic. The updates alone fall and level off; the loader alone "
-        "levels off as well; their sum falls less than the updates alone."
+        "Time per epoch against batch size, both logarithmic, of the updates, of the loader, and of both in turn. "
+        f"{_readings(sizes, epochs, 's')}."
     )
 
 

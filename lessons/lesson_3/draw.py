@@ -33,15 +33,22 @@ def _note(ax, text, place, offset=(0, 0), **style) -> None:
 # ---- lesson 3: the panel
 
 
-def fair_fight(corners: dict):
+def fair_fight(corners: dict, start: tuple | None = None):
     """Return `(fig, update, controls)` that compares batch sizes under one budget, rate rule and metric at a time.
 
     `corners[budget, rule, metric]` is a pair: the learning rates, a Series indexed by B, and what the runs reached, a
     line a seed and a column a B: a fraction where the metric is an accuracy, nats where it is a loss, NaN where a run
-    diverged. The rule "tuned" must be there for every budget. `update(budget, rule, metric)` redraws, means with 95 %
-    t-intervals over seeds, and returns one sentence that says what is to be seen, which also stands below the picture.
+    diverged. The rule "tuned" must be there for every budget. `start` is the corner to begin with, by default the
+    first; what has one value only is no control. `update(budget, rule, metric)` redraws, means with 95 % t-intervals
+    over seeds, and returns one sentence that says what is to be seen, which also stands below the picture.
     """
-    sizes = next(iter(corners.values()))[0].index.to_numpy()
+    first = start or next(iter(corners))
+    sizes = corners[first][0].index.to_numpy()
+    reach = {
+        metric: 0.0 for *_, metric in corners
+    }  # how far up the axis reaches: the same in all its corners
+    for (*_, metric), (_, runs) in corners.items():
+        reach[metric] = max(reach[metric], _panel_height(runs.mean(), metric).max() + 0.13)
     fig, (ax, rate_ax) = plt.subplots(1, 2, figsize=(9.6, 4.3), width_ratios=(1.6, 1))
     _panel_frame(ax, rate_ax, sizes, np.concatenate([rates for rates, _ in corners.values()]))
     still = {"animated": True}
@@ -50,7 +57,9 @@ def fair_fight(corners: dict):
         each.plot([], [], color="#aaaaaa", linewidth=1.2, zorder=1, **still)[0] for each in (ax, rate_ax)
     ]
     colors = [batch_color(size) for size in sizes]
-    bars = ax.vlines(sizes, np.zeros(len(sizes)), 0, color=colors, linewidth=7, alpha=0.35, **still)
+    front = {"color": BLACK, "zorder": 4} | still
+    bars = ax.vlines(sizes, np.zeros(len(sizes)), 0, linewidth=1.6, **front)
+    (caps,) = ax.plot([], [], "_", markersize=13, markeredgewidth=1.6, **front)
     points = [
         each.scatter(sizes, np.zeros(len(sizes)), s=52, c=colors, zorder=3, **still) for each in (ax, rate_ax)
     ]
@@ -60,30 +69,32 @@ def fair_fight(corners: dict):
     caption.set_in_layout(False)
     fig.get_layout_engine().set(rect=(0, 0.14, 1, 0.86))
 
-    def update(budget: str, rule: str, metric: str) -> str:
+    def update(budget: str = first[0], rule: str = first[1], metric: str = first[2]) -> str:
         rates, runs = corners[budget, rule, metric]
         mean, half_width = mean_interval(runs)
-        _set_panel_axis(ax, metric)
+        _set_panel_axis(ax, metric, reach[metric])
         heights, lower, upper = (
             _panel_height(value, metric) for value in (mean, mean - half_width, mean + half_width)
         )
         bars.set_segments([[(x, a), (x, b)] for x, a, b in zip(sizes, lower, upper, strict=True)])
+        caps.set_data(np.tile(sizes, 2), np.concatenate([lower, upper]))
         tuned.set_data(sizes, corners[budget, "tuned", metric][0])
         for line, dots, y in zip(lines, points, (heights, rates), strict=True):
             line.set_data(sizes, y)
             dots.set_offsets(np.column_stack([sizes, y]))
         tops = np.maximum(heights, np.maximum(lower, upper))
         for text, x, y, value in zip(values, sizes, tops, mean, strict=True):
-            text.set(position=(x, y + 0.025), text=_panel_value(value, metric))
+            text.set(position=(x, y + 0.03 * reach[metric]), text=_panel_value(value, metric))
         sentence = f"{budget}, {_RULES[rule]}: {compare_sizes(runs, metric)}"
         caption.set_text(textwrap.fill(sentence, 120))
         return sentence
 
-    budgets, rules, metrics = (list(dict.fromkeys(parts)) for parts in zip(*corners, strict=True))
+    names = {"budget": "budget", "rule": "learning rate", "metric": "metric"}
+    choices = [list(dict.fromkeys(parts)) for parts in zip(*corners, strict=True)]
     controls = {
-        "budget": Control("budget", budgets, budgets[0]),
-        "rule": Control("learning rate", rules, rules[0]),
-        "metric": Control("metric", metrics, metrics[0]),
+        name: Control(label, values, value)
+        for (name, label), values, value in zip(names.items(), choices, first, strict=True)
+        if len(values) > 1
     }
     return fig, update, controls
 
@@ -101,10 +112,9 @@ def _panel_frame(ax, rate_ax, sizes, rates) -> None:
         each.set_xlim(sizes[0] / 1.7, sizes[-1] * 1.7)
     batch_axis(ax, sizes)
     batch_axis(rate_ax, sizes[::2])
-    ax.set_ylim(-0.03, 1.1)
     ax.set_title("what they reached (up is better)")
     ax.yaxis.set_animated(True)
-    _set_panel_axis(ax, "training accuracy")  # the widest labels: the layout is made for them
+    _set_panel_axis(ax, "training accuracy", 1.1)  # the widest labels: the layout is made for them
     low, high = rates.min(), rates.max()
     ticks = 2.0 ** np.arange(np.log2(low).round(), np.log2(high).round() + 1, 2)
     rate_ax.set(yscale="log", ylim=(low / 1.6, high * 1.6), ylabel="learning rate η")
@@ -162,13 +172,14 @@ def _panel_value(value: float, metric: str) -> str:
     return f"{100 * value:.1f} %" if "accuracy" in metric else f"{value:.2g}"
 
 
-def _set_panel_axis(ax, metric: str) -> None:
+def _set_panel_axis(ax, metric: str, top: float) -> None:
     accuracy = "accuracy" in metric
     ticks = PANEL_TICKS["accuracy" if accuracy else "loss"]
     ax.set_yticks(
         _panel_height(np.array(ticks), metric), [f"{100 * t:g}" if accuracy else f"{t:g}" for t in ticks]
     )
     ax.set_ylabel(f"{metric} (%)" if accuracy else f"{metric} (nats)")
+    ax.set_ylim(-0.03, top)  # after the ticks, which would widen it
 
 
 # ---- lesson 3: its figures
@@ -222,20 +233,20 @@ def noise_map(log_ratio, *, title: str):
     )
     fig, ax = plt.subplots(figsize=(6.4, 4.4))
     ratio = np.exp(mean.to_numpy())
-    colors = ax.imshow(ratio, origin="lower", cmap="PuOr_r", norm=LogNorm(0.6, 1 / 0.6), aspect="auto")
+    colors = ax.imshow(ratio, origin="lower", cmap="PuOr_r", norm=LogNorm(0.8, 1.25), aspect="auto")
     for (row, column), value in np.ndenumerate(ratio):
         below = mean.iloc[row, column] < -half_width.iloc[row, column] and round(value, 2) < 1
         text = ax.text(column, row, _ratio_text(value), ha="center", va="center", fontsize=9)
-        text.set(color="white" if value > 1.45 else BLACK, weight="bold" if below else "normal")
+        text.set(
+            color="white" if value > 1.15 or value < 0.87 else BLACK, weight="bold" if below else "normal"
+        )
         if below:
             ax.plot(column, row, "s", ms=30, mfc="none", mec=BLACK, mew=1.8)
     ax.set_xticks(range(len(mean.columns)), [f"{size:,}" for size in mean.columns])
     ax.set_yticks(range(len(mean)), [rate_name(rate) for rate in mean.index])
     ax.set(xlabel="batch size B (examples)", ylabel="learning rate η", title=title)
     ax.grid(False)
-    bar = fig.colorbar(
-        colors, ticks=[0.7, 0.8, 0.9, 1, 1.2, 1.4, 1.6], format="%.1f", extend="max", shrink=0.9
-    )
+    bar = fig.colorbar(colors, ticks=[0.8, 0.9, 1, 1.1, 1.2], format="%.1f", extend="max", shrink=0.9)
     bar.minorticks_off()
     bar.set_label("training loss ÷ the full batch's")
     framed = [
@@ -271,7 +282,8 @@ def rate_map(accuracy, *, title: str):
     rim = [withStroke(linewidth=4, foreground=BLACK)]
     frame = {"ms": 18, "mfc": "none", "mec": "white", "mew": 2, "path_effects": rim}
     ax.plot(range(len(best)), best, "s", **frame)
-    _draw_rules(ax, list(accuracy.index).index(1 / 16), rim)
+    thin = [withStroke(linewidth=3, foreground=BLACK)]
+    _draw_rules(ax, list(accuracy.index).index(1 / 16), thin)
     ax.set(xlim=(-0.5, len(best) - 0.5), ylim=(-0.5, len(percent) - 0.5), title=title)
     ax.set(xlabel="batch size B (examples)", ylabel="learning rate η")
     ax.set_xticks(range(len(best)), [f"{size:,}" for size in accuracy.columns])
@@ -283,11 +295,10 @@ def rate_map(accuracy, *, title: str):
 
 def _draw_rules(ax, fixed: int, rim) -> None:
     """Draw η ∝ √B and η ∝ B through row `fixed` at B = 16, on axes with a column a power of 4 and a row a power of 2."""
-    columns = np.arange(7)
-    for power, style, label, drop in ((1, ":", "∝ √B", 0.85), (2, "--", "∝ B", -0.95)):
-        ax.plot(
-            columns, fixed + power * (columns - 2), style, color="white", lw=2, path_effects=rim, zorder=2
-        )
+    columns = np.add.outer(np.arange(6), [0.28, 0.72, np.nan]).ravel()  # broken where numbers stand
+    for power, style, label, drop in ((1, ":", "∝ √B", 0.85), (2, "-", "∝ B", -0.95)):
+        line = {"color": "white", "lw": 1.4, "path_effects": rim, "zorder": 2}
+        ax.plot(columns, fixed + power * (columns - 2), style, **line)
         place = (4.5, fixed + 2.5 * power - drop)
         text = ax.text(*place, label, color="white", weight="bold", ha="center", va="center", zorder=5)
         text.set_path_effects(rim)
@@ -358,12 +369,17 @@ def noise_along(measured: dict):
     ax.set(xscale="log", yscale="log", ylim=(30, 5000), xlabel="updates made (B = 64, η = 1/8)")
     ax.set(ylabel="B_simple (examples)", title="Noise grows against signal")
     ax.set_xticks(places, [f"{done:,}" for done in measured])
+    ax.set_yticks([100, 1000], ["100", "1,000"])
     ax.minorticks_off()
     ax.legend(loc="upper left")
+    exact = [each["exact"] for each in measured.values()]
+    shares = np.array([each["ratio of means"] / each["exact"] for each in measured.values()])
+    outside = sum((abs(each["mean of ratios"] / each["exact"] - 1) > 1).sum() for each in measured.values())
     return fig, (
-        "Gradient noise scale against updates made, both logarithmic: it rises from about 60 before training to "
-        "hundreds and more after 1,000 updates. The ratio of means stays near the exact value; the mean of ratios "
-        "scatters more and more, and leaves the axis (its marks stand at the rim)."
+        "Gradient noise scale against updates made, both logarithmic: the exact value goes from "
+        f"{exact[0]:.0f} before training to {exact[-1]:.0f} in the end. The ratio of means is {shares.min():.2f} to "
+        f"{shares.max():.2f} times as large; the mean of ratios scatters more and more, is off by more than "
+        f"the value itself in {outside} of {shares.size} cases, and stands at the rim where it leaves the axis."
     )
 
 
@@ -375,19 +391,19 @@ def two_scales(scales: dict, *, critical: tuple):
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9), sharey=True)
     for ax, (name, table) in zip(axes, scales.items(), strict=True):
         ax.axhspan(*np.log10(critical), color="#dddddd", zorder=0)
-        for size, marker in zip(table.columns.levels[0], "os^", strict=True):
+        for size, marker, shift in zip(table.columns.levels[0], "os^", (0.9, 1, 1.1), strict=True):
             values = table[size]
             places = np.maximum(values.columns, 1)
-            plot_band(
-                ax, places, np.log10(values), color=batch_color(size), marker=marker, label=f"B = {size:,}"
-            )
+            mean, half_width = mean_interval(np.log10(values))
+            look = {"color": batch_color(size), "marker": marker, "ms": 5, "lw": 1.6, "capsize": 4}
+            ax.errorbar(places * shift, mean, half_width, label=f"B = {size:,}", **look)
         ax.set(xscale="log", xlabel="updates made (η = 1/8)", title=f"{name}, 5 seeds")
         ax.set_xticks(places, [f"{done:,}" for done in values.columns])
         ax.set_yticks([1, 2, 3], ["10", "100", "1,000"])
         ax.minorticks_off()
     axes[0].set_ylabel("examples")
     axes[0].text(0.03, 0.93, "grey: the fitted B_crit", transform=axes[0].transAxes, color="#555555")
-    axes[1].legend(loc="lower right")
+    axes[1].legend(loc="upper left")
     means = {name: (10 ** np.log10(table).mean()).round(0) for name, table in scales.items()}
     said = [
         f"{name} at B = {size:,} from {mean[size].iloc[0]:.0f} to {mean[size].iloc[-1]:.0f}"
@@ -463,7 +479,8 @@ def two_data_sets(ends: dict):
         ax.set(ylim=(0, 106), ylabel="accuracy (%)", title=title)
     return fig, (
         "Accuracy against batch size at fixed learning rate and ten epochs, five seeds: all of MNIST on the left, a "
-        "part of CIFAR-10 on the right. In both, training and test accuracy fall as the batch grows."
+        "part of CIFAR-10 on the right. In both, training and test accuracy fall as the batch grows, on MNIST most at "
+        "the last step, on CIFAR-10 most at the first."
     )
 
 
@@ -479,17 +496,27 @@ def ramps(accuracy):
     fig, axes = plt.subplots(1, len(sizes), figsize=(9.6, 3.9), sharey=True)
     for ax, size in zip(axes, sizes, strict=True):
         for part, (color, style, marker) in RAMPS.items():
-            values = 100 * accuracy[size, part]
+            values = accuracy[size, part]
+            if part and values.equals(accuracy[size, 0.0]):  # too few updates for a ramp
+                continue
+            mean, half_width = mean_interval(values)
+            middle, low, high = (
+                _panel_height(v, "accuracy") for v in (mean, mean - half_width, mean + half_width)
+            )
             label = f"over {part:.0%} of the updates" if part else "no warm-up"
-            plot_band(ax, values.columns, values, color=color, ls=style, marker=marker, ms=4, label=label)
-        ax.set(xscale="log", ylim=(0, 103), xlabel="learning rate η", title=f"B = {size:,}")
+            ax.plot(values.columns, middle, color=color, ls=style, marker=marker, ms=4, label=label)
+            ax.fill_between(values.columns, low, high, color=color, alpha=0.2, linewidth=0)
+        ax.set(xscale="log", xlabel="learning rate η", title=f"B = {size:,}")
         ax.set_xticks([1 / 16, 1 / 2, 4], ["1/16", "1/2", "4"])
         ax.minorticks_off()
-    axes[0].set_ylabel("validation accuracy (%)")
+    ticks = [0.1, 0.5, 0.8, 0.9, 0.95, 0.97]
+    axes[0].set_yticks(_panel_height(np.array(ticks), "accuracy"), [f"{100 * t:.0f}" for t in ticks])
+    axes[0].set(ylabel="validation accuracy (%)", ylim=(0, None))
     fig.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
     return fig, (
         "Validation accuracy after ten epochs against learning rate for four batch sizes, without and with three "
-        "lengths of warm-up, ten seeds. Warm-up helps B = 64 at η = 1; nothing helps at η = 4 and beyond."
+        "lengths of warm-up, ten seeds. Warm-up lifts B = 64 at η = 1 by two or three points; over half of the run it "
+        "lifts η = 2 at B = 64 and 256, still far from usable; nothing helps at η = 4 and beyond."
     )
 
 

@@ -56,6 +56,11 @@ def ruled(rates, power: float) -> pd.Series:
     return pd.Series([min(rates, key=lambda rate, w=w: abs(math.log2(rate) - w)) for w in wanted], SIZES)
 
 
+def validation_corners() -> dict[tuple[str, str, str], Corner]:
+    """Return the recorded corners in which the metric is validation accuracy."""
+    return {key: corner for key, corner in recorded_corners().items() if key[2] == "validation accuracy"}
+
+
 @cache
 def recorded_corners() -> dict[tuple[str, str, str], Corner]:
     """Return every corner of the 560 recorded runs; "tuned" takes each B's best rate by mean validation accuracy."""

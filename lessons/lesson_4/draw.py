@@ -24,6 +24,14 @@ def _ticks(ax, axis: str, values, labels=None) -> None:
     line.set_minor_locator(NullLocator())
 
 
+def _log_ticks(ax) -> None:
+    """Put ticks at 1, 2, 5, 10, … of a logarithmic x axis, at powers of ten where it spans more than two of them."""
+    low, high = ax.get_xlim()
+    steps = (1, 2, 5) if high / low < 100 else (1,)
+    exponents = range(int(np.floor(np.log10(low))), int(np.ceil(np.log10(high))))
+    _ticks(ax, "x", [x for e in exponents for m in steps if low <= (x := m * 10.0**e) <= high])
+
+
 # ---- the lesson
 
 
@@ -175,7 +183,7 @@ def rescaling(factors, alphas, cuts, measures: dict, answers):
             f"the predicted probabilities change by {change:.2f} points at most."
         )
 
-    return fig, update, {"a": Control("factor a", factors.tolist(), 1.0)}
+    return fig, update, {"a": Control("factor a", factors.tolist(), factors.tolist()[-2])}
 
 
 def _cut_panel(ax, alphas, cuts, one: int):
@@ -227,6 +235,7 @@ def flat_and_good(rows, orders: dict):
             look = {"color": batch_color(size), "fmt": MARKERS[size], "markersize": 7, "elinewidth": 0.7}
             ax.errorbar(runs[column].mean(), mean, half, **look)
         ax.set(xscale="log", xlabel=label)
+        _log_ticks(ax)
         ax.set_title("rank correlation\n{:.2f} ({:.2f} to {:.2f})".format(*order).replace("-", "−"))
     for size, marker in MARKERS.items():
         axes[0].plot([], [], marker, color=batch_color(size), label=f"B = {size:,}")

@@ -15,6 +15,7 @@ GREEN, INK = "#009E73", "#222222"
 PULL, CARRY = "#D55E00", "#0072B2"  # the parts of a move: −η · gradient, and β · previous move
 BETAS = {0.0: (INK, "o", "-"), 0.5: (GREEN, "^", ":"), 0.9: (BALL, "s", "-"), 0.99: (PLAIN, "D", "--")}
 TURN = np.linspace(0, 2 * np.pi, 200)
+ON_LINES = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1}  # under words on a map
 
 
 def _steps(low, high, step):
@@ -53,9 +54,11 @@ def zigzag(num_steps: int = 40):
     fig, (plain_ax, ball_ax, loss_ax) = plt.subplots(1, 3, figsize=(9.6, 3.5), width_ratios=(1, 1, 0.85))
     sides = []
     for ax, title, color in ((plain_ax, "without momentum", PLAIN), (ball_ax, "with momentum", BALL)):
-        lines, path, start = _map(ax, title, xlim=(-1.12, 0.72), ylim=(-0.85, 0.95))
+        lines, path, start = _map(ax, title, xlim=(-1.12, 0.72), ylim=(-0.85, 1.12))
         path.set_color(color)
-        note = ax.text(0.03, 0.97, "", transform=ax.transAxes, va="top", animated=True)
+        for word, place, offset in (("start", (-1, 0.7), (8, -2)), ("minimum", (0, 0), (4, -17))):
+            ax.annotate(word, place, xytext=offset, textcoords="offset points")
+        note = ax.text(0.03, 0.97, "", transform=ax.transAxes, va="top", bbox=ON_LINES, animated=True)
         (curve,) = loss_ax.plot([], [], color=color, animated=True)
         sides.append((lines, path, start, note, curve))
     plain_ax.set_ylabel("steep direction y")
@@ -77,7 +80,8 @@ def zigzag(num_steps: int = 40):
             path.set_data(*points[: num_steps + 1].clip(-9, 9).T)
             start.set_data(*points[:1].T)
             curve.set_data(np.arange(101), loss[:101])
-            note.set_text(f"β = {b:g}: {word}")
+            drawn = f" ({num_steps} drawn)" if needed <= 1000 else ""
+            note.set_text(f"β = {b:g}: {word}{drawn}\nto a thousandth of the loss")
             sides_changed = (points[1 : num_steps + 1, 1] * points[:num_steps, 1] < 0).sum()
             told.append(f"with β = {b:g} it changes sides {sides_changed} times and needs {word}")
         return (
@@ -96,11 +100,11 @@ def zigzag(num_steps: int = 40):
 def two_parts(path, pulls, carries, loss):
     """Return `(fig, alt)` of the moves of `path` (updates + 1, 2), each the sum of its `pulls` and `carries` (updates, 2).
 
-    `loss` takes points (..., 2). The arrows show five moves, the bars the parts of twelve in each direction.
+    `loss` takes points (..., 2). The arrows show three moves, the bars the parts of eight in each direction.
     """
     fig, (ax, flat, steep) = plt.subplots(1, 3, figsize=(9.6, 3.6), width_ratios=(1.35, 1, 1))
     plot_surface(ax, lambda x, y: loss(np.stack([x, y], -1)), (0, 0), xlim=(-1.05, 0.45), ylim=(-0.65, 0.75))
-    for t in range(5):
+    for t in range(3):
         tip = path[t] + pulls[t]
         for tail, head, color, line in (
             (path[t], tip, PULL, "-"),
@@ -110,26 +114,28 @@ def two_parts(path, pulls, carries, loss):
             arrow = {"arrowstyle": "-|>", "color": color, "linestyle": line, "shrinkA": 0, "shrinkB": 0}
             if np.hypot(*(head - tail)) > 0.02:
                 ax.annotate("", head, tail, arrowprops=arrow | {"linewidth": 1.6})
-    ax.plot(*path[:6].T, "o", color=INK, markersize=5)
+    ax.plot(*path[:4].T, "o", color=INK, markersize=5)
+    colors = {"−η · gradient": PULL, "β · previous move": CARRY, "their sum: the move": INK}
+    corner = {"transform": ax.transAxes, "ha": "right", "va": "top", "bbox": ON_LINES}
+    for row, (name, color) in enumerate(colors.items()):
+        ax.text(0.97, 0.22 - 0.07 * row, name, color=color, **corner)
     ax.annotate("start", path[0], xytext=(8, 4), textcoords="offset points")
-    ax.set(xlabel="flat direction", ylabel="steep direction", title="five moves, each a sum of two")
+    ax.set(xlabel="flat direction", ylabel="steep direction", title="three moves, each a sum of two")
     updates, directions = (
-        np.arange(1, 13),
+        np.arange(1, 9),
         (("along the flat direction", flat), ("along the steep one", steep)),
     )
     for axis, (title, bars) in enumerate(directions):
-        bars.bar(updates - 0.2, pulls[:12, axis], 0.4, color=PULL)
-        bars.bar(updates + 0.2, carries[:12, axis], 0.4, color=CARRY)
+        bars.bar(updates - 0.2, pulls[:8, axis], 0.4, color=PULL)
+        bars.bar(updates + 0.2, carries[:8, axis], 0.4, color=CARRY)
         bars.axhline(0, color="#888888", linewidth=0.8)
         bars.set(xlabel="update", xticks=updates[1::2], title=title)
     flat.set_ylabel("part of the move")
-    steep.text(0.97, 0.96, "−η · gradient", color=PULL, transform=steep.transAxes, ha="right", va="top")
-    steep.text(0.97, 0.88, "β · previous move", color=CARRY, transform=steep.transAxes, ha="right", va="top")
-    against = [(pulls[1:12, axis] * carries[1:12, axis] < 0).sum() for axis in (0, 1)]
+    against = [(pulls[1:8, axis] * carries[1:8, axis] < 0).sum() for axis in (0, 1)]
     return fig, (
-        "Left: five moves in a ravine; each black arrow is the sum of an orange one against the gradient and a dashed blue "
-        "one along the previous move. Right: both parts of twelve moves. Along the flat direction they point against "
-        f"each other in {against[0]} of the eleven updates after the first, along the steep one in {against[1]}."
+        "Left: three moves in a ravine; each black arrow is the sum of an orange one against the gradient and a dashed blue "
+        "one along the previous move. Right: both parts of eight moves. Along the flat direction they point against "
+        f"each other in {against[0]} of the seven updates after the first, along the steep one in {against[1]}."
     )
 
 
@@ -228,7 +234,8 @@ def digits(losses, guess=None):
     return fig, (
         "Training loss against effective learning rate for B = 10, 100 and 1,000, a curve for each β. At small rates "
         "β = 0 and 0.9 coincide and 0.99 lies above. Without momentum the loss shoots up above a rate of 1. At B = 10 no β "
-        "goes lower than no momentum; at B = 100 and 1,000 the curve of β = 0.9 goes on falling." + said
+        "goes lower than no momentum; at B = 100 and 1,000 the curve of β = 0.9 goes on falling. At B = 1,000 "
+        "the lowest point of all is one of β = 0.99, whose band spans two decades." + said
     )
 
 
@@ -426,9 +433,11 @@ def places(paths):
             ax.plot(points, surface.loss(points), "o", color=BALL, markersize=4)
             ax.set(xlabel="weight", ylabel="loss" if name == "plateau" else "")
         else:
-            grid = np.stack(np.meshgrid(*[np.linspace(-1.2, 1.2, 80)] * 2), axis=-1)
+            grid = np.stack(np.meshgrid(*[np.linspace(-1.2, 1.2, 400)] * 2), axis=-1)
             lines = {"colors": "#b0b0b0", "linewidths": 0.8, "linestyles": "solid"}
-            ax.contour(*np.moveaxis(grid, -1, 0), surface.loss(grid), 12, **lines)
+            levels = np.geomspace(4e-4, 0.8, 9) if name == "ravine" else 12
+            ax.contour(*np.moveaxis(grid, -1, 0), surface.loss(grid), levels, **lines)
+            ax.plot(*surface.minima.T, "x", color=INK, markersize=8, markeredgewidth=2)
             ax.plot(*points.T, "o-", color=BALL, markersize=4, linewidth=1)
             ax.set(xlim=(-1.2, 1.2), ylim=(-1.2, 1.2), xlabel="weight 1")
             ax.set_ylabel("weight 2" if name == "saddle" else "")
@@ -437,7 +446,7 @@ def places(paths):
     return fig, (
         f"Four surfaces with {len(points) - 1} updates of gradient descent each. Plateau: the points hardly leave their "
         "start. Local minimum: they gather in the shallow left valley. Saddle: they run onto the pass and crowd there. "
-        "Ravine: they fall in and then creep along it."
+        "Ravine: they fall in and then creep along it, far from its minimum (×)."
     )
 
 
@@ -463,7 +472,8 @@ def ball(num_steps: int = 40):
     style = {"animated": True}
     (trace,) = ax.plot([], [], "o", color="#b0b0b0", markersize=4, **style)
     (marble,) = ax.plot([], [], "o", color=INK, markersize=11, **style)
-    shape = {"angles": "xy", "scale_units": "xy", "scale": 1, "width": 0.009}
+    shape = {"angles": "xy", "scale_units": "xy", "scale": 0.7, "width": 0.009, "headwidth": 2.6}
+    shape |= {"headlength": 2.2, "headaxislength": 2}  # short heads, so that a short arrow has one too
     arrows = ax.quiver(*np.zeros((4, 3)), color=list(colors.values()), **shape, **style)
     cursor = bars_ax.axvspan(-0.5, 0.5, color="#eeeeee", zorder=0, **style)
     pull, carry = (bars_ax.vlines([], [], [], color=c, linewidth=2.6, **style) for c in (PULL, CARRY))
@@ -537,12 +547,14 @@ def shelves(stops):
         surface = shelf(width)
         x = np.linspace(-2.1, width + 2.3, 400)
         ax.plot(x, surface.loss(x), color="#888888", linewidth=1.2)
-        for (b, at), color, below in zip(rest.items(), (INK, BALL, GREEN), (12, -22, 12), strict=True):
-            height = surface.loss(at)
-            ax.plot(at, height + 0.08, "o", color=color, markersize=10, alpha=0.7)
-            place = {"xytext": (0, -22 if at > width and below < 0 else 12), "textcoords": "offset points"}
+        styles = (INK, 10), (BALL, 14), (GREEN, 7)  # two that end together are both seen
+        fallen = [b for b, at in rest.items() if at > width]
+        for (b, at), (color, markersize) in zip(rest.items(), styles, strict=True):
+            height, below = surface.loss(at), -22 - 14 * fallen.index(b) if b in fallen else 12
+            ax.plot(at, height + 0.08, "o", color=color, markersize=markersize)
+            place = {"xytext": (0, below), "textcoords": "offset points"}
             ax.annotate(f"β = {b}", (at, height), color=color, ha="center", **place)
-        ax.set(xlabel="weight w", title=f"a shelf {width:g} wide", ylim=(-1.6, 2.3))
+        ax.set(xlabel="weight w", title=f"a shelf {width:g} wide", ylim=(-2, 2.3))
     axes[0].set_ylabel("loss")
     told = [", ".join(f"β = {b} at {at:.2f}" for b, at in rest.items()) for rest in stops.values()]
     widths = list(stops)
@@ -576,7 +588,11 @@ def clouds(points, guess=None):
 def leaving(updates):
     """Return `(fig, alt)` of updates until a loss, `updates` {loss: {route: table with a line a seed, a column an η}}."""
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
-    styles = {"full batch": (INK, "o", "-"), "β = 0.9": (BALL, "s", "-"), "B = 10": ("#CC79A7", "^", ":")}
+    styles = {
+        "full batch, β = 0": (INK, "o", "-"),
+        "full batch, β = 0.9": (BALL, "s", "-"),
+        "B = 10, β = 0": ("#CC79A7", "^", ":"),
+    }
     for ax, (level, routes) in zip(axes, updates.items(), strict=True):
         for name, (color, marker, line) in styles.items():
             table = routes[name].dropna(axis="columns")  # rates at which every seed gets there
@@ -588,13 +604,13 @@ def leaving(updates):
     axes[0].set_ylabel("updates (mean of 5 seeds)")
     axes[0].legend(loc="upper right")
     told = [
-        f"below {level}: "
-        + ", ".join(f"{name} {routes[name].dropna(axis='columns').mean().min():.0f}" for name in styles)
+        f"{level}: "
+        + "; ".join(f"{name}: {routes[name].dropna(axis='columns').mean().min():.0f}" for name in styles)
         for level, routes in updates.items()
     ]
     return fig, (
         "Updates from nearly zero weights against the learning rate, with bands of 95 % intervals. At one learning rate the "
-        "curve with momentum lies below; at a tenth of it, above. Fewest updates of each, "
-        + "; ".join(told)
+        "curve with momentum lies below; at a tenth of it, above. Fewest updates until the loss is below "
+        + ". Below ".join(told)
         + "."
     )

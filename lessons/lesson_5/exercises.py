@@ -181,7 +181,7 @@ def judge_ringing(answer):
         (1 + root) ** 2: "this is the upper end of (10), beyond every β in use.",
         1 - 1 / 50: "this is gradient descent's factor 1 − ηλ; the question is for the β in (10).",
         (1 - 1 / 50) ** 2: "there is a root in (10), over ηλ.",
-        ((1 - root) / (1 + root)) ** 2: "this is the β of (14), which tunes η as well; here η is given.",
+        ((1 - root) / (1 + root)) ** 2: "this is the β of (6), which tunes η as well; here η is given.",
     }
     expect(answer, (1 - root) ** 2, mistakes, rel=5e-3)
 
@@ -194,8 +194,8 @@ def _tuned(eigenvalues):
 
 def _rate_mistakes(largest, smallest, beta):
     return {
-        2 / (math.sqrt(largest) + math.sqrt(smallest)): "this is √η: (14) gives the root.",
-        2 / (largest + smallest): "this is gradient descent's best, (13): with momentum η may be larger.",
+        2 / (math.sqrt(largest) + math.sqrt(smallest)): "this is √η: (6) gives the root.",
+        2 / (largest + smallest): "this is gradient descent's best, (5): with momentum η may be larger.",
         4 / (largest + smallest): "the root of a sum isn't the sum of the roots.",
         2 / largest: "this is where gradient descent begins to explode.",
         1 / largest: "1/L is a safe step; the best one is larger.",
@@ -209,8 +209,8 @@ def _strength_mistakes(largest, smallest, lr):
     root = math.sqrt(kappa)
     return {
         (root - 1) / (root + 1): "this is the rate, √β: square it.",
-        (kappa - 1) / (kappa + 1): "this is gradient descent's rate, (13).",
-        ((kappa - 1) / (kappa + 1)) ** 2: "(14) has √κ where gradient descent has κ.",
+        (kappa - 1) / (kappa + 1): "this is gradient descent's rate, (5).",
+        ((kappa - 1) / (kappa + 1)) ** 2: "(6) has √κ where gradient descent has κ.",
         0.9: "0.9 is a habit; the best β depends on κ.",
         lr: "η comes first, then β.",
     }
@@ -220,7 +220,7 @@ def _strength_mistakes(largest, smallest, lr):
     "5D",
     right="with momentum the rate is that of a bowl whose condition number is √κ; no other η and β beat it on all "
     "directions at once.",
-    hint="Only two of the eigenvalues matter. Line (14) gives the roots of η and of β.",
+    hint="Only two of the eigenvalues matter. Line (6) gives the roots of η and of β.",
     solution="""
 import math
 
@@ -303,10 +303,10 @@ def judge_comparisons(answer):
         100: "this is κ; which power of it does momentum save?",
         2
         * tuned
-        / tuned_plain: "this is about twice too much: is gradient descent at its best η, (13), and is the "
+        / tuned_plain: "this is about twice too much: is gradient descent at its best η, (5), and is the "
         "ball's factor √β, not β?",
         691 / 85: "these are measured updates, with the detour of the start; the pace is in the factors.",
-        ring / tuned_plain: "β = 0.9 isn't the best for κ = 100: at its best, momentum has (14)'s β.",
+        ring / tuned_plain: "β = 0.9 isn't the best for κ = 100: at its best, momentum has (6)'s β.",
         (99 / 101) / (9 / 11): factors,
     }
     for name, value, truth, mistakes in (

@@ -21,7 +21,6 @@ radii = {"0_1": 0.1, "0_25": 0.25, "0_5": 0.5, "1": 1.0}
 settings = [("sgd", size, lr) for lr in (1 / 2, 1 / 4) for size in (16, 64, 400, 4000)]
 settings += [("adam", size, lr) for lr in (1 / 1024, 1 / 256) for size in (16, 4000)]
 settings += [("sgd", size, lr) for lr in (1 / 8, 1 / 16) for size in (16, 64, 400, 4000)]
-settings += [("adam", size, 1 / 4096) for size in (16, 4000)]
 grid = [
     {"optimizer": optimizer, "batch_size": size, "lr": lr, "seed": seed}
     for optimizer, size, lr in settings

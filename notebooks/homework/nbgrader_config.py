@@ -17,8 +17,10 @@ from nbgrader.preprocessors import (
     SaveAutoGrades,
 )
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))  # authoring lies there, and is not installed
-from authoring.grading import RestoreCells, SafeExecute  # noqa: E402
+import course_utils
+
+sys.path.insert(0, str(Path(course_utils.__file__).parents[1]))  # authoring lies there, and is not installed
+from authoring.grading import RestoreCells, SafeExecute
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 

@@ -29,7 +29,7 @@ explore(*draw.paths())
 # Left is a map: each place stands for one setting of the model's two weights, and the darker it is, the worse the model.
 # Each mark is one change of the weights.
 # Right is how bad the model still is, by how often it has used each example; both runs have used each of them four times.
-# Play for a minute. Which batch size gets down fastest, and what happens at η = 0.8?
+# Play for a minute. Which batch size gets down fastest, and what happens at η = 0.8? (η says how far one update goes.)
 # Change the seed: which parts of a path are luck?
 # This lesson explains what you see.
 #
@@ -80,6 +80,7 @@ from lessons.lesson_1.points import clean, descend, features, loss, minimum, sta
 # To learn, we need to know which way to change w.
 # The [*gradient*](teaching/glossary.md) says so: it is the vector of the loss's two derivatives, and it points uphill, where the loss grows fastest.
 # We go the other way.
+# In the code, `features` has a row (x, 1) for each example, so that `features @ w` is the height of the line at each x.
 
 # %% gradient
 num_examples = len(targets)  # N = 20
@@ -107,8 +108,7 @@ for first in range(0, num_examples, batch_size):
     print(f"update {first // batch_size + 1} looks at {len(batch)} examples: {batch + 1}")
 
 # %% [markdown]
-# Here are these updates.
-# `descend` is the loop above for any number of epochs; it keeps each w on its way.
+# Here are these updates; `descend` is the loop above for any number of epochs, and keeps each w on its way.
 
 # %% three-updates
 show(*draw.updates(np.split(order, [8, 16]), descend(8, lr, seed=1, num_epochs=1)))
@@ -149,6 +149,8 @@ table.to_frame("updates an epoch")
 # The lecture's second example is MNIST with its 60,000 handwritten digits, which we meet below.
 #
 # </details>
+#
+# Each condition in a `verdict` is a check that must be true; `without=`, further down, must be true where the claim's condition is missing.
 
 # %% claims-on-counting tags=["reveal"]
 verdict("C05", counts[20, 20] == 1, counts[20, 1] == 20)
@@ -167,7 +169,7 @@ verdict("C19", counts[60_000, 1] == 60_000, counts[60_000, 1000] == 60)
 show(*draw.one_epoch({size: descend(size, lr, seed=1, num_epochs=1) for size in (20, 1)}))
 
 # %% [markdown]
-# Twenty crooked steps got further than a single straight one, at this η.
+# Twenty crooked steps got further than a single straight one, at this η; section 1.3 shows where that ends.
 # The lecture likens the full batch to a mighty blow in a computer game that takes long to recharge, and B = 1 to a weak one that is ready at once (C08).
 # It takes the picture back itself: a GPU looks at twenty examples at the same time, and then the mighty blow recharges as fast as the weak one.
 # [Lesson 2](02_gpu_batch_timing.ipynb) measures that.
@@ -183,7 +185,8 @@ def uphill(path):
 
 def turns_back(path):
     moves = np.diff(path, axis=0)
-    return np.mean((moves[1:] * moves[:-1]).sum(axis=1) < 0)
+    dot_products = (moves[1:] * moves[:-1]).sum(axis=1)  # of each move with the one before
+    return np.mean(dot_products < 0)  # negative: more than 90° apart
 
 
 def share(measure, batch_size, lr=lr):
@@ -236,8 +239,11 @@ clouds = {
 show(*draw.arrows(clouds))
 
 # %% [markdown]
-# *At the start* the twenty arrows differ, but they agree on where downhill is.
-# Their mean (orange) is the step of the full batch; any single arrow is a fair stand-in for it, and twenty of them get further than one.
+# Each arrow is minus a gradient; a step is η times it.
+#
+# *At the start* the twenty arrows agree on where downhill is.
+# Their mean (orange) is the arrow of the full batch.
+# A single one may be far too long or too short, but it is right on average, and twenty small steps get further than one.
 #
 # *At the minimum* the arrows cancel: their mean is zero, that is what makes it a minimum.
 # But no single example is content, since no line passes through all points.
@@ -246,11 +252,34 @@ show(*draw.arrows(clouds))
 #
 # *With B = 4* each arrow is the mean of four, and four that disagree partly cancel: the arrows are about half as long.
 # (The *spread* on the figure is their root mean square distance from the mean.)
-# Four times the batch, half the noise. Page [1a, How noisy is the gradient of a batch?](deeper/1a_how_noisy_is_a_batch.ipynb) shows that this is exact (the arrows' covariance falls like 1/B), also for a network, and how high above the minimum it leaves the loss, the *floor* of the run.
+# Four times the batch, half the noise; here a little less than half, since four of twenty are a fifth of all.
+# Page [1a, How noisy is the gradient of a batch?](deeper/1a_how_noisy_is_a_batch.ipynb) has the exact law, also for a network, and shows how high above the minimum the noise leaves the loss, the *floor* of the run.
 #
-# Two limits of the picture.
-# If one line fits all points, every arrow vanishes at the minimum, and B = 1 settles down at this η.
-# And the full batch has no noise, but it is steady only while η is small: at η = 0.8 in the explorer it crosses the valley at every update.
+# All of this is for η = 0.1.
+# A small batch bears less η than a large one, because some examples are steeper than their mean.
+
+
+# %% larger-steps
+def loss_left(batch_size, lr, num_epochs=4):
+    """Return the loss above its minimum after 4 epochs, median over 20 shuffles."""
+    ends = [descend(batch_size, lr, seed, num_epochs)[-1] for seed in range(20)]
+    return np.median([loss(*w) for w in ends]) - loss(*minimum)
+
+
+pd.DataFrame(
+    {
+        f"η = {rate}": [f"{loss_left(size, rate):.3g}" for size in (1, 20)]
+        for rate in (0.1, 0.6, 0.8)
+    },
+    index=["loss left after 4 epochs, B = 1", "B = 20"],
+)
+
+# %% [markdown]
+# It was 2.79 at the start.
+# At η = 0.1 the small batch is far ahead; at 0.6 it is behind; and at 0.8 it flies off, while the full batch still arrives.
+#
+# But the full batch too is steady only while η is small: at 0.8 it crosses the valley at every update.
+# And if one line fits all points, every arrow vanishes at the minimum, so that at η = 0.1 even B = 1 settles down.
 # We check both before we judge the claim.
 
 # %% steady
@@ -258,6 +287,7 @@ path = descend(1, lr, seed=1, num_epochs=400, targets=clean)
 settled = loss(*path[-1], targets=clean)
 full_batch_at_0_8 = share(turns_back, 20, lr=0.8)
 print(f"Full batch at η = 0.8: {full_batch_at_0_8:.0%} of the updates turn back.")
+print(f"Points on one line: B = 1 ends at a loss of at most {max(settled, 1e-20):.0e}.")
 
 # %% claim-on-paths
 verdict(
@@ -288,16 +318,15 @@ def train_by_hand(model, data, batch_size, lr, num_epochs, generator, shuffle=Tr
         order = torch.randperm(n, generator=generator) if shuffle else torch.arange(n)
         for batch in order.split(batch_size):
             loss = F.cross_entropy(model(data.images[batch]), data.labels[batch])
-            model.zero_grad()
+            model.zero_grad()  # forget the old gradient
             loss.backward()
-            with torch.no_grad():
+            with torch.no_grad():  # the update is no part of the model
                 for w in model.parameters():
                     w -= lr * w.grad
 
 
 # %% [markdown]
-# These are all the lines that change the weights.
-# A random order, batches, one update each: nothing is new.
+# These are all the lines that change the weights; nothing is new.
 # We train on 4,000 digits for two epochs at B = 20, η = 0.1, and let the network read 500 digits that it has not seen (the *validation* digits).
 
 # %% first-run tags=["nbval-ignore-output"]
@@ -386,8 +415,8 @@ pd.DataFrame({"digits that are": truth.tolist(), "answers that say": said.tolist
 # ## Summary
 #
 # - A batch is what one update looks at. An epoch has ⌈N/B⌉ updates: one for the full batch, N for B = 1.
-# - Far from the minimum the examples agree, so that many noisy updates get further than one exact update. Near it they disagree, and small batches jitter.
-# - Four times the batch, half the noise.
+# - Far from the minimum the examples agree, so that, while η is small, many noisy updates get further than one exact update. Near it they disagree, and small batches jitter.
+# - Four times the batch, half the noise, as long as the batch is a small part of all examples.
 # - A sorted epoch teaches the last class only.
 #
 # **So:** a batch is the set of examples that stands in for all of them in one update, and we shuffle so that it can.

@@ -15,11 +15,11 @@
 # %% [markdown]
 # # 2 · How long does a batch take?
 #
-# In Hung-yi Lee's lecture an update takes as long for 1,000 examples as for one; on a laptop it does not. Both have measured correctly.
-# Here a machine is two numbers: a **floor**, which every update costs, and a **rate**, the examples it works off in a millisecond.
+# In Hung-yi Lee's lecture an update takes as long for 1,000 examples as for one; on a laptop it does not. Both are right.
+# Here a machine is two numbers: a **floor**, which every update costs, and a **rate**, the examples it gets through in a millisecond.
 # Which machine is the lecture's, which is yours, and where on each does a larger batch stop saving time?
 #
-# *This page runs on one thread of your processor; its recorded curves come from one of an AMD EPYC. No GPU is recorded yet: what the lecture says about GPUs is marked "owed".*
+# *This page runs on one thread of your processor; its recorded curves come from one of an AMD EPYC. No GPU is recorded yet: what the lecture says about GPUs waits on [page 2c](deeper/2c_gpus.ipynb).*
 
 # %% machine
 from course_utils.explore import explore
@@ -32,11 +32,11 @@ explore(*draw.machine())
 #
 # 1. time an update so that the number means what it says, and recognise three wrong clocks by the curve each of them draws;
 # 2. describe a machine by a floor and a rate, and predict from them how long any batch and any epoch takes;
-# 3. say which batch size you wait for least, and why it is neither the smallest nor the largest.
+# 3. say which batch size you wait for least, and why.
 #
 # | Reading time | Before it | It follows | Deeper pages |
 # |---|---|---|---|
-# | 25 minutes, and as much for the exercises | [lesson 1](01_batches_and_epochs.ipynb): batch, epoch, update | the second part of Hung-yi Lee's lecture "Batch and Momentum" (2021) | [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb) · [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb) · [2c · What has a GPU yet to show?](deeper/2c_gpus.ipynb) |
+# | 25 minutes, and as much for the exercises | [lesson 1](01_batches_and_epochs.ipynb): batch, epoch, update | the second part of Hung-yi Lee's lecture "Batch and Momentum" (2021) | [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb) · [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb) · [2c · What is still to be measured on a GPU?](deeper/2c_gpus.ipynb) |
 #
 # Words that are new to you stand in the [glossary](teaching/glossary.md).
 
@@ -104,11 +104,19 @@ def wrong_way(update, repeats=5):
 def planted(update, first):
     start_up = [0.2] if first else []  # seconds, taken by the very first call
     queue = []  # of orders, for later
-    return {
-        "the loader": lambda: (sleep(0.003), update()),
-        "the first call": lambda: (start_up and sleep(start_up.pop()), update()),
-        "the missing wait": lambda: queue.append(update),
-    }
+
+    def load():
+        sleep(0.003)
+        update()
+
+    def start():
+        sleep(start_up.pop() if start_up else 0)
+        update()
+
+    def order():
+        queue.append(update)
+
+    return {"the loader": load, "the first call": start, "the missing wait": order}
 
 
 # %% [markdown]
@@ -140,7 +148,9 @@ guess_flat = None  # "the loader", "the first call" or "the missing wait"; None 
 
 # %% four-clocks tags=["reveal", "nbval-ignore-output"]
 def read_clocks(batch_size):
-    faults = planted(update_with(batch_size), first=batch_size == 1)
+    update = update_with(batch_size)
+    update()  # nothing of its own is left to start up: each fault is seen alone
+    faults = planted(update, first=batch_size == 1)
     read = {name: wrong_way(fault) for name, fault in faults.items()}
     return read | {"the right clock": right_way(update_with(batch_size))}
 
@@ -153,9 +163,9 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# Where nobody waits, all batches look alike, because dropping an order into a queue takes the same time whatever the order says (on a real GPU some hundredths of a millisecond).
-# With the loader inside, B = 1 to 100 look alike too, and equally *slow*: they all wait for the same disk.
-# The first call spoils one point only, the first that is measured.
+# Where nobody waits, all batches look alike, because dropping an order into a queue takes the same time whatever the order says.
+# With the loader inside, small batches look alike too, and equally *slow*: they all wait 3 ms for the same disk.
+# The first call adds its 0.2 s to one point only, the first that is measured.
 #
 # Two of the three mistakes draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
 # So a flat curve is worth nothing before you know the clock behind it.
@@ -174,7 +184,8 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 #
 # The two limits meet at the [**knee**](teaching/glossary.md#time), B* = t₀·r.
 # An epoch has N/B updates, so it takes N·t(B)/B: up to the knee it falls like 1/B, and from there on it takes N/r at every batch size.
-# Up to the knee a larger batch is free; beyond it, it saves nothing.
+# By this model a larger batch is free up to the knee; beyond it, it saves nothing.
+# (A soft corner, t₀ + B/r, fits better, with nearly the same knee; section 2.4 uses it.)
 #
 # **Predict.** The lecture's GPU has its knee beyond 1,000.
 # Where does one thread of a processor have it?
@@ -227,16 +238,21 @@ pd.DataFrame(
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
+# Dashed is the machine on which the page was last run; it jumps if other programs run beside it.
+# The table is of the recording.
+#
 # Both charts of the lecture are there, but the bend sits where a processor has it: at some tens of examples.
 # To its left the lecture is right. From 1 to 10 examples the update takes 1.3 times as long, and the epoch a seventh to an eighth.
 # To its right the laptop is right. From 1,000 to 10,000 the update takes ten times as long, and the epoch as long as before.
 # In every line of the table the two factors multiply to ten, because ten times the batch means a tenth of the updates.
 #
-# A second thread raises the rate 1.7-fold and leaves the floor where it is, so it moves the knee to the right.
-# A GPU is the extreme of the same thing: it has thousands of threads in place of two.
+# A second thread raises the rate 1.7-fold and the floor by a seventh, and so doubles the knee.
+# A GPU, with thousands of threads, is the extreme of the same thing.
 # That is the whole contradiction: "a larger batch takes no longer" is a statement about a machine, worded as one about batches.
 #
 # </details>
+#
+# In the boxes' code, `without` is what must be seen where a sentence's condition fails.
 
 # %% verdicts-time tags=["reveal"]
 longer = {pair: one_thread[pair[1]] / one_thread[pair[0]] for pair in steps}  # run by run
@@ -247,7 +263,7 @@ shorter = (epoch[1] / epoch[10]).min() > 3, (epoch[10] / epoch[100]).min() > 3
 verdict("C18", *shorter, without=(epoch[1000] / epoch[60_000]).max() < 1.1)
 
 # %% [markdown]
-# How sure is the knee, do five runs agree, and is a soft corner the better fit? [2a](deeper/2a_floor_and_slope.ipynb) has the intervals, and the lecture's other sentences on time.
+# How sure is the knee, and do five runs agree? [2a](deeper/2a_floor_and_slope.ipynb) has the intervals, and the lecture's other sentences on time.
 #
 # ## 2.3 What is the floor made of?
 #
@@ -255,7 +271,8 @@ verdict("C18", *shorter, without=(epoch[1000] / epoch[60_000]).max() < 1.1)
 # A processor that does tens of billions a second needs a few microseconds for them; the floor is fifty times higher.
 # Where is the rest?
 #
-# One update is about forty calls of PyTorch, each of which Python, the autograd engine and the library behind them must prepare, whether it then works on one picture or on a thousand.
+# One update is a series of calls of PyTorch (2a counts them).
+# Python and PyTorch must prepare each of them, whether it then works on one picture or on a thousand.
 # If that is the floor, it must remain when the arithmetic goes.
 # So we make the same calls with next to nothing to compute: a network with one input, and one unit in each layer.
 
@@ -267,22 +284,31 @@ def same_calls(batch_size):
     return timing.make_update(model, zeros[:, None], zeros.long(), lr=0.01)
 
 
-def milliseconds(make):
-    updates = [make(size) for size in few_sizes[:4]]
-    return [
-        timing.measure(update, clock=waiting_clock, repeats=5).median for update in updates
-    ]
+# %% [markdown]
+# They take turns, and the shortest of twenty readings counts: what else runs can only lengthen a reading.
 
 
-# %% floor
-times = {
-    "784-128-10": milliseconds(update_with),
-    "the same calls, 1-1-1": milliseconds(same_calls),
-}
-show(*draw.floor(few_sizes[:4], times))
+# %% shortest
+def shortest(updates, rounds=20):
+    """Return the shortest reading of each update, in milliseconds; `updates` take turns."""
+
+    def read(update):
+        return timing.measure(update, clock=waiting_clock, repeats=1, at_least=0).median
+
+    return np.min([[read(update) for update in updates] for _ in range(rounds)], axis=0)
+
+
+# %% floor tags=["nbval-ignore-output"]
+upto_1000 = few_sizes[:4]
+pairs = [make(size) for size in upto_1000 for make in (update_with, same_calls)]
+large_and_small = shortest(pairs).reshape(4, 2).T
+times = dict(zip(["784-128-10", "the same calls, 1-1-1"], large_and_small, strict=True))
+show(*draw.floor(upto_1000, times, one_thread.median()))
 
 # %% [markdown]
-# Without the arithmetic the curve stays near the floor up to 1,000 examples; with it, the curve leaves the floor for a slope.
+# The recorded curve, grey, leaves its floor of a quarter of a millisecond for a slope.
+# Without the arithmetic, on a quiet machine, the time hardly grows up to 1,000 examples, and most of the floor is still there.
+# (If a curve jumps, another program took its time; run the cell again.)
 # So the floor is no law of nature: it is what a general and convenient library charges for each call, and the slope is arithmetic.
 # The lecture explains its flat curve by parallel computing.
 # That is right and incomplete: even one thread, which computes next to nothing in parallel, has a flat piece, because the calls come first.
@@ -315,7 +341,7 @@ def updates_needed(batch_size, seed, target=0.85, limit=4000):
             x, y = train_set.images[batch], train_set.labels[batch]
             timing.make_update(model, x, y, lr=rates[batch_size])()
             step += 1
-            look = step < 100 or step % 10 == 0
+            look = step % (2 if step < 100 else 10) == 0
             if look and evaluate(model, valid_set)[1] >= target:
                 return step
     return np.nan
@@ -355,7 +381,6 @@ pd.DataFrame(
 #
 # So there are two bends: one at which the *problem* stops rewarding a larger batch, and one at which the *machine* does.
 # The best batch lies between them, and on a GPU, whose bend lies far to the right, it is larger.
-# That is the true core of the lecture's remark that a GPU takes away the large batch's disadvantage.
 #
 # </details>
 
@@ -367,14 +392,14 @@ log_ratio = interval(np.log(waits[4000] / waits[64]))
 verdict("C22", per_second > 5, without=log_ratio.mean > 3 * log_ratio.half_width)
 
 # %% [markdown]
-# *The formula for the best batch, the loader that costs as much as the updates, and the batch that does not fit in memory:* [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb)
-# *The lecture's GPUs from 2015 to 2021, and the rules by which a recording will judge them:* [2c · What has a GPU yet to show?](deeper/2c_gpus.ipynb)
+# *The formula for the best batch, and what a loader adds to each epoch:* [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb)
+# *The lecture's GPUs from 2015 to 2021, the rules by which a recording will judge them, and the batch that does not fit in memory:* [2c · What is still to be measured on a GPU?](deeper/2c_gpus.ipynb)
 #
 # ## Summary
 #
 # - Warm up, wait for the device, keep the loader out, repeat, take the median. Each omission draws a curve that looks like a result.
 # - An update takes max(t₀, B/r): a floor made of calls, and a slope made of arithmetic. They meet at the knee B* = t₀·r.
-# - Up to the knee a larger batch is free, and an epoch gets shorter in proportion; beyond it an epoch takes the same time at every batch size.
+# - Well below the knee a larger batch is nearly free, and an epoch gets shorter almost in proportion; beyond it an epoch takes the same time at every batch size.
 # - On a processor the knee lies at some tens of examples; the lecture shows a GPU with a knee beyond 1,000.
 # - You wait for updates needed × time per update. The best batch is neither the smallest nor the largest.
 #

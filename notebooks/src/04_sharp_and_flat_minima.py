@@ -25,7 +25,7 @@ show(*draw.canyon_and_basin(curvatures=(2, 50), shift=0.25))
 # A basin and a canyon, equally deep.
 # The solid curve is the loss on the examples a network was trained on.
 # The dashed one is the loss on new examples, and the story takes it to be the same curve, moved a little to the side: nobody notices in the basin, it hurts in the canyon.
-# Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples, in one word: why they [generalise](teaching/glossary.md#curvature) better.
+# Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples ([generalisation](teaching/glossary.md#curvature)).
 # Told since 1997, it is told in Hung-yi Lee's lecture, too.
 # Here we measure it.
 #
@@ -147,7 +147,7 @@ reply(guess_border, leavers[-1], "examples")
 #
 # The border is sharp.
 # At η = 0.01 three quarters of the walkers with B = 4 stand outside at the end, and three in a hundred of those with B = 8.
-# Of B = 1 not all stand outside, since the noise throws some of them back in.
+# (Of B = 1 some have been thrown back in.)
 #
 # </details>
 #
@@ -215,16 +215,14 @@ reply(guess_ratio, ratio(at_loss[1 / 4][4000], at_loss[1 / 4][16])[0], "times as
 # On the left, the story is confirmed: at one η, and at every loss, the larger batch stands at the sharper point.
 # At 0.05 the full batch is 1.6 times as sharp as B = 16 at η = 1/16, and 5.6 times at η = 1/2.
 #
-# Now read the right-hand panel across.
-# A larger η flattens as well.
+# Now read the right-hand panel across: a larger η flattens as well.
 # For small batches λ_max goes by **η/B**, the size of the noise: B = 16 at η = 1/16 and B = 64 at η = 1/4 have the same η/B, and nearly the same λ_max.
 # The full batch at η = 1/2 is within 14 % as flat as B = 16 at η = 1/16.
 #
 # </details>
 #
-# Whoever sets "the same learning rate for both" has decided what will come out.
-# So the claim has a condition, and the box says it; it fails without either half of it.
-# (F1 is Keskar's own network, trained with [ADAM](deeper/4b_keskar_repeated.ipynb) until it ceased to improve: the large batch reached a loss some thousands of times smaller, and a λ_max some eighty times *smaller*.)
+# So the claim has a condition, and fails without either half of it.
+# (F1 is Keskar's own network, each size trained until it ceased to improve: the large batch reached a much smaller loss, and a λ_max some eighty times *smaller*; [page 4b](deeper/4b_keskar_repeated.ipynb).)
 
 # %% large-batches-are-sharper tags=["reveal"]
 same_rate = [
@@ -325,7 +323,6 @@ explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 # So here a basin and a canyon stand with the same loss, the same accuracy, the same answer to every digit.
 # **Sharpness belongs to the weights, not to the function.**
 # If flatness is to mean anything for new digits, it can't be λ_max alone; the scale of the weights must be taken out first.
-# (Why doesn't training end in such a canyon by itself? Because it starts with weights of one scale in all layers.)
 #
 # ## 4.5 Are the flat ones good?
 #
@@ -364,20 +361,21 @@ show(*draw.flat_and_good(ends, orders))
 
 # %% [markdown]
 # Flatter is better, then, in these runs: λ_max puts the settings in the order of their accuracy with hardly a mistake, and so does the scaled λ_max, which no rescaling fools.
-# But η/B does it as well.
+# But η/B, which is no property of the network, does it nearly as well.
 # The settings move both axes at once: a large η and a small B make a network flat, and they make it good, and nothing here says that they make it good *by* making it flat.
-# And it doesn't hold at all times, nor by every measure that is free of scale:
+# Nor does it hold at all times, or by every measure that is free of scale:
 
 # %% other-orders
 early = with_unseen(read_results("sharpness_digits", level=0.2, status="ok"))
 others = {
     "λ_max, at a loss of 0.2": rank_correlation(early, "largest_eigenvalue"),
-    "largest rise within a small ball": rank_correlation(ends, "rise_0_1"),
+    "adaptive sharpness, ρ = 0.1": rank_correlation(ends, "rise_0_1"),
 }
 pd.DataFrame(others, index=["rank correlation", "from", "to"]).T.round(2)
 
 # %% [markdown]
-# (The second row is the *adaptive sharpness*: each step is measured against the size of the weight, too, but it goes a fixed distance. [Page 4a](deeper/4a_measuring_curvature.ipynb) shows how the distance decides what one finds.)
+# At a loss of 0.2 there is no order.
+# And by the *adaptive sharpness*, the largest rise within a small ball (steps measured against the size of each weight, too), the *sharper* networks are the better ones: [page 4a](deeper/4a_measuring_curvature.ipynb) shows how the radius of the ball decides what one finds.
 
 # %% flat-is-good
 with torch.no_grad():
@@ -393,24 +391,23 @@ verdict(
 )
 
 # %% [markdown]
-# What would decide it: change the flatness and leave η and B alone.
-# Rescaling does just that, and nothing happens to the answers; but it fools only measures that depend on scale.
-# Training that looks for flat places on purpose is the other way; there the studies disagree ([4b](deeper/4b_keskar_repeated.ipynb)).
+# What would decide it: change the flatness and leave η and B alone, by training that looks for flat places on purpose.
+# There the studies disagree ([4b](deeper/4b_keskar_repeated.ipynb)).
 # The lecture's last word is the right one: one explanation, not everybody believes it, it needs research (C44).
 #
 # ## Summary
 #
-# - At one η and one training loss, larger batches end at sharper points, 1.6 to 5.6 times as sharp on digits. With another η, or at another loss, they needn't.
+# - At one η and one training loss, larger batches end at sharper points; with another η, or at another loss, they needn't.
 # - Noise drives walkers out of a canyon below some batch size; a learning rate above 2/λ does it without noise.
 # - A canyon pays more for a shift that does not know it. The shift that comes from sampling does.
 # - Any minimum of a ReLU network can be made sharp without changing one prediction.
-# - Flat networks tested better in our runs, and η/B says so as well as flatness does.
+# - At a low loss flat networks tested better in our runs, by curvature; so says η/B, nearly as well, and one measure says the reverse.
 #
 # **Are flat minima good?** Here the flat ones did test better, late in training; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
 #
 # **Further.** Do 4A with a factor of its own for each hidden unit. (about 4 lines)
 #
-# Going on: [4a](deeper/4a_measuring_curvature.ipynb), how to measure curvature without fooling oneself · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, the test loss, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), critical points: saddle or local minimum, and where training can stay.
+# Going on: [4a](deeper/4a_measuring_curvature.ipynb), measuring curvature · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), critical points: saddle or local minimum, and where training can stay.
 #
 # Before: [3 · small and large batches](03_small_and_large_batches.ipynb). Next: [5 · momentum](05_momentum.ipynb). Terms: [glossary](teaching/glossary.md).
 #

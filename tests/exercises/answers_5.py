@@ -251,7 +251,7 @@ WRONG = [
     ("5C", ((50**0.5 - 1) / (50**0.5 + 1)) ** 2, "tunes η as well"),
     ("5D", plain_descent, "this is gradient descent's best"),
     ("5D", plain_strength, "this is gradient descent's rate"),
-    ("5D", kappa_without_root, "(14) has √κ"),
+    ("5D", kappa_without_root, "(6) has √κ"),
     ("5D", rate_not_squared, "this is √η"),
     ("5D", strength_not_squared, "square it"),
     ("5D", habit, "0.9 is a habit"),
@@ -271,7 +271,7 @@ WRONG = [
     ("5E", (SAME, EFFECTIVE, 100), "this is κ"),
     ("5E", (SAME, EFFECTIVE, 691 / 85), "measured updates"),
     ("5E", (SAME, EFFECTIVE, math.log(0.9**0.5) / math.log(99 / 101)), "β = 0.9 isn't the best"),
-    ("5E", (SAME, EFFECTIVE, math.log(9 / 11) / math.log(0.99)), "at its best η, (13)"),
+    ("5E", (SAME, EFFECTIVE, math.log(9 / 11) / math.log(0.99)), "at its best η, (5)"),
     ("5E", (SAME, EFFECTIVE, math.log((9 / 11) ** 2) / math.log(99 / 101)), "factor √β, not β"),
     ("5E", (1 / SAME, EFFECTIVE, BEST), "upside down"),
 ]

@@ -88,7 +88,7 @@ def test_the_updates_needed_are_those_after_which_training_has_just_reached_the_
         num_steps=n,
         valid=valid_set,
         generator=torch.Generator().manual_seed(0),
-        eval_steps=[n - 1, n],
+        eval_steps=[n - 2, n],  # it looks at every second update
     )
     assert n < 30 and history.valid_accuracy[0] < 0.85 <= history.valid_accuracy[1]
 
@@ -193,6 +193,24 @@ def test_four_clocks_are_four_curves_and_the_guessed_one_is_ringed():
     drawn = [line.get_ydata()[0] for line in fig.axes[0].lines if len(line.get_ydata()) == 3]
     assert sorted(drawn) == [1, 2, 3, 4] and set(names) <= texts(fig)
     assert "Your guess, the loader, is ringed." in alt
+
+
+def test_the_alt_text_of_the_floor_reads_the_numbers_off_the_curves_and_the_recording_ends_with_them():
+    recorded = pd.Series([0.2, 0.3, 5.0, 50.0], [1, 10, 1000, 10_000])
+    fig, alt = draw.floor([1, 10, 1000], {"by hand": np.array([0.1, 0.2, 4.0])}, recorded)
+    assert lines_of(fig.axes[0], "784-128-10, recorded").get_ydata().tolist() == [0.2, 0.3, 5]
+    assert "0.2 to 5 ms" in alt and "At B = 1 and at 1,000: by hand 0.1 and 4 ms here" in alt
+
+
+def test_the_shortest_reading_is_not_misled_by_what_ran_beside_others():
+    device, rounds = PretendDevice(0.004), iter([0] * 15 + [0.3] * 5 + [0] * 5)
+
+    def update():
+        device.update()
+        device.now += next(rounds)  # what another program took
+
+    shortest = from_page("02", "shortest", timing=timing, waiting_clock=waiting(device), np=np)
+    assert shortest([update], rounds=5) == pytest.approx([4], rel=0.01)
 
 
 def test_the_wait_is_the_product_and_the_alt_text_names_its_minimum():

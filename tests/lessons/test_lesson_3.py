@@ -104,8 +104,31 @@ def test_the_sentence_says_no_more_than_its_interval(runs, metric, said):
 def test_its_buttons_redraw_it(panel):
     box = make_explorer(*panel)
     before = box.children[1].alt
-    box.children[0].children[2].value = "training loss"
+    box.children[0].children[-1].value = "training loss"
     assert "training loss is best at B = 16" in box.children[1].alt != before
+
+
+def test_the_opening_panel_offers_validation_accuracy_alone_since_the_guesses_ask_for_the_others():
+    _, _, controls = draw.fair_fight(fight.validation_corners())
+    assert list(controls) == ["budget", "rule"]
+
+
+def test_a_panel_begins_with_the_corner_it_is_told():
+    corner = ("1 second", "tuned", "test accuracy")
+    fig, sentence = still(*draw.fair_fight(fight.recorded_corners(), start=corner))
+    assert sentence.startswith("1 second, η tuned for each B: test accuracy is best at B = 16")
+    low, high = fig.axes[0].get_ylim()
+    assert all(low < y < high for y in fig.axes[0].lines[0].get_ydata())
+
+
+def test_its_bars_are_the_intervals_of_the_means(panel):
+    fig, _ = still(*panel)
+    line, caps = fig.axes[0].lines
+    lower, upper = np.split(caps.get_ydata(), 2)
+    # three runs: 91 ± t(2)·1/√3 = 91 ± 2.48 points
+    expected = [-np.log10(1 - value) / 3.4 for value in (0.91 - 0.0248, 0.91 + 0.0248)]
+    np.testing.assert_allclose([lower[0], upper[0]], expected, rtol=1e-3)
+    assert (lower < line.get_ydata()).all() and (line.get_ydata() < upper).all()
 
 
 # ---- its corners
@@ -145,6 +168,8 @@ def test_the_rate_map_frames_the_best_rate_of_each_batch_size():
     accuracy = pd.DataFrame([[0.5, 0.9], [0.7, 0.2]], index=[1 / 16, 1 / 8], columns=[1, 4])
     fig, alt = draw.rate_map(accuracy, title="")
     np.testing.assert_array_equal(fig.axes[0].lines[0].get_ydata(), [1, 0])
+    rules = [line.get_xdata() for line in fig.axes[0].lines[1:]]
+    assert all(abs(x - np.round(x)).min() > 0.2 for x in (line[~np.isnan(line)] for line in rules))
     assert "1/8 at B = 1, 1/16 at B = 4" in alt
 
 

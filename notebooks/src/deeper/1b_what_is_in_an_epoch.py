@@ -63,7 +63,7 @@ def epoch_order(scheme, epoch, seed=0):
 
 
 # %% [markdown]
-# Below, a row is an epoch, a block is a batch, and a number is an example; example 1 is outlined, so that you can follow it from batch to batch.
+# Below, a row is an epoch, a block is a batch, and a number is an example (the higher, the darker); example 1 is outlined, so that you can follow it from batch to batch.
 
 # %% batches
 explore(*draw.batches(epoch_order))
@@ -117,7 +117,7 @@ reshuffled, once = company["reshuffled every epoch"], company["shuffled once"]
 verdict("C04", loaded[0] != loaded[1], reshuffled[0] != reshuffled[1], once[0] == once[1])
 
 # %% [markdown]
-# Does it matter which of the three shuffled ways you take?
+# Does it matter which of the three random ways you take?
 # On the digits of lesson 1, with five seeds each:
 
 
@@ -318,6 +318,5 @@ check("1D", minibatches_with_replacement)
 #
 # - Hung-yi Lee, "Batch and Momentum", Machine Learning 2021, National Taiwan University: the claims.
 # - P. Goyal et al., "Accurate, Large Minibatch SGD", [arXiv 1706.02677](https://arxiv.org/abs/1706.02677): traps of counting, averaging and shuffling in practice.
-# - K. He et al., "Delving Deep into Rectifiers", [arXiv 1502.01852](https://arxiv.org/abs/1502.01852): the random start of the network.
 #
 # Back to [lesson 1](../01_batches_and_epochs.ipynb) · the other deeper page: [1a · How noisy is the gradient of a batch?](1a_how_noisy_is_a_batch.ipynb)

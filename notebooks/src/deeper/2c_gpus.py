@@ -13,7 +13,7 @@
 # ---
 
 # %% [markdown]
-# # 2c · What has a GPU yet to show?
+# # 2c · What is still to be measured on a GPU?
 #
 # A deeper page of [lesson 2](../02_gpu_batch_timing.ipynb), whose measurements are all from a processor.
 # It says which of the lecture's claims wait for a GPU, what will count as an answer, and what to expect; and it puts the lecture's own GPUs, from 2015 to 2021, into proportion.
@@ -43,7 +43,7 @@ images, labels = torch.rand(10_000, 1, 28, 28), torch.randint(10, (10_000,))
 # %% [markdown]
 # ## What to expect
 #
-# A GPU differs from a processor in its numbers alone.
+# In our model a GPU is two other numbers.
 # A call costs it about as much, because Python and PyTorch prepare it in the same way, and on top of that each call that computes is a *kernel launch*, an order that takes some microseconds to reach the device.
 # But a V100's data sheet promises 15,700 GFLOP/s, some 170 times what our thread reaches, so the rate should be about 170 times as high, and the knee as much further right.
 
@@ -94,7 +94,8 @@ pd.DataFrame(
 # ```
 #
 # `course_utils.timing.as_cuda_graph` does this, and a GPU's recording holds both curves.
-# The floor should fall to a third or less, and the knee with it: then 1,000 examples may lie on the slope of a GPU too.
+# We expect the floor to fall to a third or less: some forty kernels of one or two microseconds each would take 0.04 to 0.08 ms, where our thread needs 0.24 ms for the calls.
+# The knee would fall with it: then 1,000 examples may lie on the slope of a GPU too.
 #
 # ## What will count
 #
@@ -145,8 +146,13 @@ def kept_bytes(batch_size, network="784-128-10"):
 kept = {n: [kept_bytes(size, n) for size in (100, 1000)] for n in networks}
 pd.DataFrame(
     [
-        (network, f"{ten / 1e6:.1f}", f"{ten / one:.1f}", f"{60 * ten / 1e9:.2f}")
-        for network, (one, ten) in kept.items()
+        (
+            network,
+            f"{at_1000 / 1000 / 1e3:.1f}",
+            f"{at_1000 / at_100:.1f}",
+            f"{60 * at_1000 / 1e9:.2f}",
+        )
+        for network, (at_100, at_1000) in kept.items()
     ],
     columns=["network", "kept (kB an example)", "B = 1,000 over 100", "at B = 60,000 (GB)"],
 )
@@ -173,13 +179,13 @@ def gradient_in(parts):
     return accumulated_gradient(mlp((784, 128, 10), seed=0), images, labels, parts)
 
 
-whole = gradient_in(1)
+def line(parts, whole):
+    error = (gradient_in(parts) - whole).norm() / whole.norm()
+    return f"{parts}", f"{kept_bytes(10_000 // parts) / 1e6:.1f}", f"{error:.5f}"
+
+
 pd.DataFrame(
-    [
-        (f"{parts}", f"{kept_bytes(10_000 // parts) / 1e6:.1f}", f"{error:.5f}")
-        for parts in (1, 10)
-        for error in [float((gradient_in(parts) - whole).norm() / whole.norm())]
-    ],
+    [line(parts, gradient_in(1)) for parts in (1, 10)],
     columns=[
         "parts of a batch of 10,000",
         "kept at a time (MB)",
@@ -237,7 +243,7 @@ pd.DataFrame(lines, columns=names)
 #
 # ## Summary
 #
-# - A V100's knee should sit some 170 times further right than that of one thread, beyond 1,000; with a CUDA graph at a third of that.
+# - If a V100 reaches the same share of its best speed as our thread, its knee sits some 170 times further right, beyond 1,000; with a CUDA graph at a third of that.
 # - Four claims wait for a recording, and the rules for judging them are fixed.
 # - Memory ends the batch, in proportion to B; accumulating gradients gets past it.
 # - Ten seconds for 60,000 examples say nothing about the size of the network.

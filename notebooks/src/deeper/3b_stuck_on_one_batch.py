@@ -20,7 +20,7 @@
 # A full batch walks on one loss surface; where the gradient is zero it stops, at a local minimum or a saddle.
 # A small batch walks on another surface at every update: stuck on one, it need not be stuck on the next.
 #
-# Here we look whether the full batch had stopped anywhere (it had not), whether the mechanism exists (it does), and what it needs to be of use.
+# Three questions: had the full batch stopped anywhere, does the mechanism exist, and what does it need to be of use?
 # About 12 minutes to read, 5 seconds to run.
 
 # %%
@@ -124,7 +124,8 @@ print(
 
 # %% [markdown]
 # One direction bends down, and a short step along it leaves the saddle: whoever looks at the Hessian is not stuck.
-# That look is dear (lesson [4](../04_sharp_and_flat_minima.ipynb) has the ways to take it), and mostly not needed, as three walks down to the saddle show.
+# On the line w₁ = −w₂, the *ridge*, the loss falls to both sides, and along it down to the saddle.
+# That look at the Hessian is dear (lesson [4](../04_sharp_and_flat_minima.ipynb) has the ways to take it), and mostly not needed, as three walks down to the saddle show.
 
 
 # %% saddle
@@ -176,6 +177,7 @@ everything, halves = np.arange(20), np.split(np.arange(20), 2)
 
 def loss_of(w, part, y):
     """Return the mean squared error at each w over the examples `part`."""
+    # [..., None]: every w meets every example
     return ((np.sin(np.asarray(w)[..., None] * x[part]) - y[part]) ** 2).mean(-1)
 
 
@@ -282,7 +284,7 @@ print(f"The largest slope of a single example at w = 2 is {max(each):.1g}.")
 pd.DataFrame({"end at w = 2, B = 1, η = 0.3": arrived}).rename_axis("starts")
 
 # %% [markdown]
-# The same step that threw everybody out of the noisy valley now brings nearly everybody in, and brings back who strays: in the perfect minimum there is no noise, everywhere else there is plenty.
+# The same step that threw nearly everybody out of the noisy valley (of those who started in it, 4 % stayed) now brings nearly everybody in, and brings back who strays: in the perfect minimum there is no noise, everywhere else there is plenty.
 # Whoever is stuck *there* on one batch is stuck on all of them, so the claim needs its condition.
 # Networks that fit all their training examples are nearer to this second case than to the first; it is also where lesson 3 saw noise lower the training loss.
 # (It can go wrong altogether: Ziyin et al. 2021 construct losses on which SGD with a large constant rate runs *into* a local maximum.)

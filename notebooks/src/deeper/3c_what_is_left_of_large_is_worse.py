@@ -75,7 +75,7 @@ ends = {
 show(*draw.two_data_sets(ends))
 
 # %% [markdown]
-# The same shape twice.
+# Twice accuracy falls, in training and in test, though not in the same shape: MNIST loses most at the last step, CIFAR-10 at the first.
 # But η was chosen so that even the smallest batch can bear it.
 # What if it is too high for that one?
 
@@ -202,22 +202,22 @@ gains = {
     f"ramp over {p:.0%}": {B: gain(B, p) for B in (64, 256, 1024, 4000)}
     for p in (0.1, 0.25, 0.5)
 }
-pd.DataFrame(gains).rename_axis("B")
+pd.DataFrame(gains).rename("{:,}".format).rename_axis("B")
 
 # %% [markdown]
 # (A tenth of ten updates is a single one, and no ramp.)
 # A ramp needs updates to spend.
-# At B = 64 a short one makes η = 1 usable; what that is worth on test digits is a few tenths of a point at most.
+# At B = 64 one lifts η = 1 by two or three points in validation, from 94 to 96 %; with tuned rates on both sides, what is left of that on test digits is in the table.
+# Half a run of climbing lifts η = 2 from 21 to 49 % at B = 64 and from 22 to 43 % at B = 256: still far from usable.
 # With 40 or 10 updates in all, those spent on climbing are missed at the end: a ramp over half of them costs points.
 # And the rates that the linear rule asks for at B = 1,024 and beyond, 4 and more, are lost with every ramp.
 # So within ten epochs of 4,000 digits warm-up does not save the large batch.
 # (For Goyal et al., 5 epochs at B = 8,192 were some 800 updates.)
 #
-# ## 3c.4 Where the rules come from
+# ## 3c.4 What the two rules keep
 #
-# *Linear*: k updates of size η in a row move the weights by η(g₁ + … + g_k), and if the gradient hardly changes on the way, that is one update of size kη with the mean of k batches (Goyal et al. 2017).
-# *Square root*: one update adds noise of variance η²Σ/B, and η ∝ √B keeps that constant (Krizhevsky 2014).
-# The linear rule keeps the noise per *distance* constant, η/B, and so per epoch; the square-root rule keeps it per update.
+# One update adds noise of variance η²Σ/B.
+# The square-root rule keeps that constant, the noise per *update*; the linear rule keeps η/B, the noise per *distance*, and so per epoch.
 # Both assume small steps.
 # Which of them fits depends on the task (Shallue et al. 2019), and for Adam theory says square root (Malladi et al. 2022).
 #
@@ -232,6 +232,7 @@ pd.DataFrame(gains).rename_axis("B")
 # (Smith, Dherin, Barrett and De 2021, and for the full batch Barrett and Dherin 2021; Σ is the covariance of single examples' gradients, and B ≪ N).
 # The last term is the noise's: it draws to places where the examples agree, the more so the larger η and the smaller B.
 # That would be of use late, when little of L is left, and only if such a place can be had, that is, if all labels can be fitted.
+# (Early it is not: after 100 updates no batch is ahead of the full one by as much as one per cent, at any rate from 1/64 to 1.)
 # So look at the same corner with one label in five replaced by a wrong one ([the script](../experiments/wrong_labels_digits.py)):
 
 
@@ -254,7 +255,7 @@ columns = {
     for kind, name in labels.items()
     for lr in (1 / 4, 1 / 2)
 }
-pd.DataFrame(columns).rename_axis("B")
+pd.DataFrame(columns).rename("{:,}".format).rename_axis("B")
 
 # %% [markdown]
 # With right labels the small batches end below the full one, by more than the interval but for B = 64 at η = 1/4.
@@ -264,7 +265,7 @@ pd.DataFrame(columns).rename_axis("B")
 # ## 3c.6 Can one have both?
 #
 # The speed of large batches with the results of small ones: the lecture says that it can be had, by special methods (C47), and lists five papers (C50).
-# This is what they did, as far as we could read it there.
+# <details><summary>What they did, as far as we could read it there</summary>
 #
 # | paper | largest batch | what it added | hardware, time | result |
 # |---|---|---|---|---|
@@ -273,6 +274,8 @@ pd.DataFrame(columns).rename_axis("B")
 # | Akiba et al. 2017 | 32,768 | RMSprop at the start, then SGD | 1,024 P100, 15 minutes | ResNet-50: 74.9 % correct |
 # | You et al. 2020, LAMB | 65,536 | a rate for each layer, for Adam; 32,768 for long texts | 1,024 TPUv3, 76 minutes | BERT: 90.58 on SQuAD |
 # | Gupta et al. 2020, SWAP | 4,096 | a large batch first, then small ones apart, averaged | 8 V100 | abstract: as good as small batches, sooner |
+#
+# </details>
 #
 # The lecture's slide calls the last of its list "ImageNet in one *minute*"; the paper's title says one **hour** (C48).
 # (Two years later others did reach 75 seconds, with 2,048 GPUs and B = 81,920: Yamazaki et al. 2019.)

@@ -396,6 +396,8 @@ pd.DataFrame({f"a = {a}": measures(rescale_layers(small, a)) for a in (1, 3, 10)
 )
 
 # %% [markdown]
+# (Why doesn't training end at such a twin by itself? Because it starts with weights of one scale in all layers; another start, weight decay or batch norm changes that.)
+#
 # Now lesson 4's question, with these measures: how much sharper is the full batch than B = 16, at the same training loss (0.05) and the same η?
 # Recorded on 4,000 digits, five seeds.
 # (ρ = 0.5 lets a single weight change by half its size, or all 101,770 of them by 0.16 % each.)

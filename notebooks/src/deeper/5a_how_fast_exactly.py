@@ -39,7 +39,7 @@ from lessons.lesson_5.surfaces import lessard
 #
 # Each move is the difference of two weights, $m_t = w_t - w_{t-1}$. With that, the two lines of momentum become one that knows only weights:
 #
-# $$\textbf{(5)}\quad w_{t+1} = w_t - \eta\,g_t + \beta\,(w_t - w_{t-1})$$
+# $$\textbf{(7)}\quad w_{t+1} = w_t - \eta\,g_t + \beta\,(w_t - w_{t-1})$$
 #
 # Near a minimum whose Hessian is not singular, a smooth loss is nearly a quadratic bowl, and along each eigenvector of its Hessian the gradient is g = λw.
 # So, in each such direction,
@@ -74,6 +74,14 @@ print(
 # %% [markdown]
 # ## Creeping, ringing, exploding
 #
+# Gradient descent, β = 0, multiplies w by 1 − ηλ at each update, so it explodes when ηλ is above 2.
+#
+# **Guess.** How many times larger than that may η be with β = 0.9, before everything explodes?
+
+# %% guess-edge
+guess_edge = None  # a factor; or None to skip
+
+# %% [markdown]
 # The rest is school algebra on (9).
 # The roots are complex when (1 + β − ηλ)² < 4β. Taking roots, that is |1 + β − ηλ| < 2√β, or (1 − √β)² < ηλ < (1 + √β)², or, solved for β,
 #
@@ -91,11 +99,6 @@ print(
 # A complex pair does not, as √β < 1, and σ = 1 would need ηλ = 0. So it happens at σ = −1, and (9) becomes 1 + (1 + β − ηλ) + β = 0:
 #
 # $$\textbf{(12)}\quad \text{stable if and only if}\quad 0<\eta\lambda<2(1+\beta)$$
-#
-# **Guess.** How many times larger than for gradient descent may η be with β = 0.9, before everything explodes?
-
-# %% guess-edge
-guess_edge = None  # a factor; or None to skip
 
 # %% lines
 strengths = np.linspace(0, 1, 1001)[:-1]
@@ -134,14 +137,14 @@ reply(guess_edge, edges[0.9] / edges[0.0], "times")
 # ## Many directions: κ becomes √κ
 #
 # The map is for one λ. A bowl has many, from μ to L, all at the same η and β, and the slowest of them sets the pace.
-# For gradient descent the factors are 1 − ηλ; the best η makes the ends equal, 1 − ημ = −(1 − ηL):
+# For gradient descent the factors are 1 − ηλ; the best η makes the ends equal, 1 − ημ = −(1 − ηL). So come about the two lines that the lesson uses:
 #
-# $$\textbf{(13)}\quad \eta=\frac{2}{L+\mu}, \qquad \text{rate } \frac{\kappa-1}{\kappa+1}$$
+# $$\textbf{(5)}\quad \eta=\frac{2}{L+\mu}, \qquad \text{rate } \frac{\kappa-1}{\kappa+1}$$
 #
 # With momentum let *both* ends be critically damped, √β = 1 − √(ημ) = −(1 − √(ηL)); everything between them then rings at the same √β.
 # The second equation gives √η, and the first, with that, √β:
 #
-# $$\textbf{(14)}\quad \sqrt{\eta}=\frac{2}{\sqrt L+\sqrt\mu},\qquad \sqrt\beta=\frac{\sqrt\kappa-1}{\sqrt\kappa+1}=\text{rate}$$
+# $$\textbf{(6)}\quad \sqrt{\eta}=\frac{2}{\sqrt L+\sqrt\mu},\qquad \sqrt\beta=\frac{\sqrt\kappa-1}{\sqrt\kappa+1}=\text{rate}$$
 #
 # The same formula, with √κ in place of κ. We race both at κ = 100 and look for better pairs among 20,000 others.
 
@@ -150,7 +153,7 @@ kappa, root = 100.0, 10.0
 hollow = ravine(kappa)  # L = 1, μ = 1/100
 others = np.meshgrid(np.linspace(0.01, 3.99, 200), np.linspace(0, 0.99, 100))  # η and β
 pace = [abs(growth_factors(*others, curvature)).max(-1) for curvature in (1.0, 1 / kappa)]
-assert np.maximum(*pace).min() >= 9 / 11  # line (14): none of 20,000 pairs is better
+assert np.maximum(*pace).min() >= 9 / 11  # line (6): none of 20,000 pairs is better
 
 
 def race(lr, beta, rate):
@@ -164,13 +167,13 @@ def race(lr, beta, rate):
 
 
 # %% rates
-best_lr, best_beta = (2 / (1 + 1 / root)) ** 2, ((root - 1) / (root + 1)) ** 2  # line (14)
-plain = race(2 / (1 + 1 / kappa), 0.0, (kappa - 1) / (kappa + 1))  # line (13)
+best_lr, best_beta = (2 / (1 + 1 / root)) ** 2, ((root - 1) / (root + 1)) ** 2  # line (6)
+plain = race(2 / (1 + 1 / kappa), 0.0, (kappa - 1) / (kappa + 1))  # line (5)
 ball = race(best_lr, best_beta, (root - 1) / (root + 1))
 pd.DataFrame({"gradient descent": plain, "momentum": ball}).T
 
 # %% [markdown]
-# Seven times fewer, not ten: at critical damping A has a double root, and the distance falls like t·ρᵗ, not like ρᵗ.
+# Seven times fewer, not ten: at critical damping A has a double root, and the distance falls like t times (rate)ᵗ.
 #
 # Now move things yourself.
 # The squares and dots in the circle are the σ of the flat and of the steep direction; the start is turned from all flat (0°) to all steep (90°).
@@ -188,7 +191,7 @@ explore(*draw.momentum())
 #
 # We count, at κ = 100, from near the edge of gradient descent (η = 1.9) down to a fortieth of that: the updates until the loss stays below a millionth of its start, how often the path crosses the valley floor until then, and how long its first 60 moves are on average.
 #
-# **Guess.** At η = 1.9, which of β = 0, 0.5, 0.8, 0.9, 0.99 and 0.999 makes the *longest* moves, and is it the one that arrives first?
+# **Guess.** At η = 1.9, which of β = 0, 0.5, 0.8, 0.9, 0.99 and 0.999 makes the *longest* moves?
 
 # %% guess-longest
 guess_longest = None  # such as "0.5"; or None to skip
@@ -207,9 +210,17 @@ betas = (0.0, 0.5, 0.8, 0.9, 0.99, 0.999)
 counts = {(lr, b): counted(lr, b) for lr in (0.05, 0.5, 1.9) for b in betas}
 
 # %% counts tags=["reveal"]
-updates = {case: f"{c[0]:,} / {c[1]:,} / {c[2]:.3f}" for case, c in counts.items()}
 near = {b: counts[1.9, b] for b in betas}
-pd.Series(updates, name="updates / crossings / length").rename_axis(["η", "β"]).unstack("η")
+updates = {case: f"{c[0]:,}" for case, c in counts.items()}
+pd.Series(updates).rename_axis(["updates at η =", "β"]).unstack("updates at η =")
+
+# %% crossings tags=["reveal"]
+swings_and_lengths = {
+    "crossings at η = 0.5": {b: f"{counts[0.5, b][1]:,}" for b in betas},
+    "crossings at η = 1.9": {b: f"{near[b][1]:,}" for b in betas},
+    "length of a move at η = 1.9": {b: f"{near[b][2]:.2f}" for b in betas},
+}
+pd.DataFrame(swings_and_lengths).rename_axis("β")
 
 # %% three-paths tags=["reveal"]
 paths = {
@@ -276,10 +287,10 @@ swings = {(b, rule.__name__): edge_and_swing(rule, b) for b, rule in cases}
 pd.DataFrame(swings).T.round(3).rename_axis(["β", "rule"])
 
 # %% [markdown]
-# ## A bowl in which the "optimal" momentum never arrives
+# ## Does the tuned ball arrive in every bowl?
 #
-# Line (14) holds for quadratics.
-# Lessard, Recht and Packard (2016) found a convex surface of one weight, its curvature between 1 and 25 everywhere, for which (14) recommends η = 1/9 and β = 4/9.
+# Lines (5) and (6) were derived for quadratics.
+# Lessard, Recht and Packard (2016) found a convex surface of one weight, its curvature between 1 and 25 everywhere, for which (6) recommends η = 1/9 and β = 4/9.
 #
 # **Guess.** A single minimum at w = 0, convex, the best parameters. Where does the ball end?
 
@@ -321,7 +332,7 @@ check("5C", ringing_from)
 # %% [markdown]
 # **5E · Which comparison?** `ravine(100)` has the curvatures 0.01 and 1.
 # The number of updates that a setting needs goes with 1/(−ln|σ|), where σ is the largest of all its growth factors, `growth_factors(lr, beta, curvature)`.
-# Gradient descent has η = 1. How many times faster is momentum (a) with β = 0.9 at the same η; (b) with β = 0.9 at the same η/(1 − β); (c) if both are tuned, by (13) and (14)? (about 5 lines; two digits will do)
+# Gradient descent has η = 1. How many times faster is momentum (a) with β = 0.9 at the same η; (b) with β = 0.9 at the same η/(1 − β); (c) if both are tuned, by (5) and (6)? (about 5 lines; two digits will do)
 
 # %%
 times_faster = ...  # three numbers: (a), (b), (c)
@@ -332,13 +343,13 @@ check("5E", times_faster)
 # %% [markdown]
 # ### Further
 #
-# `beale()` in `course_utils.descent` is a valley that bends. From (1, 1), count the updates until the path is closer than 0.01 to the minimum at (3, 0.5): β = 0.9 at η = 0.001, and β = 0 at η = 0.01. Why are the two numbers so close? Then start at (−1, 1) with η = 0.01, with and without momentum. (about 4 lines)
+# `beale()` in `lessons.lesson_5.surfaces` is a valley that bends. From (1, 1), count the updates until the path is closer than 0.01 to the minimum at (3, 0.5): β = 0.9 at η = 0.001, and β = 0 at η = 0.01. Why are the two numbers so close? Then start at (−1, 1) with η = 0.01, with and without momentum. (about 4 lines)
 #
 # Back to [lesson 5](../05_momentum.ipynb). Next: [5b, which formula of momentum is the right one?](5b_which_formula.ipynb)
 #
 # ## References
 #
-# - B. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics and Mathematical Physics 4(5), 1964: the heavy ball and line (14).
+# - B. Polyak, "Some methods of speeding up the convergence of iteration methods", USSR Computational Mathematics and Mathematical Physics 4(5), 1964: the heavy ball and line (6).
 # - G. Goh, "Why Momentum Really Works", Distill 2017, [doi 10.23915/distill.00006](https://doi.org/10.23915/distill.00006): the interactive ravine that the explorer follows, and the eigenvalue view.
 # - I. Sutskever et al., "On the importance of initialization and momentum in deep learning", ICML 2013: Nesterov's method in these letters.
 # - L. Lessard, B. Recht, A. Packard, [arXiv 1408.3595](https://arxiv.org/abs/1408.3595): the surface on which the heavy ball cycles.

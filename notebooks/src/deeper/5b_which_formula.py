@@ -15,7 +15,7 @@
 # %% [markdown]
 # # 5b · Which formula of momentum is the right one?
 #
-# This page belongs to [lesson 5](../05_momentum.ipynb). Everybody has met two ways of writing momentum and wondered which one is wrong. It shows that all of them are right while η and β stay constant, that they part company when these change, and what one number repairs that.
+# This page belongs to [lesson 5](../05_momentum.ipynb). Everybody has met two ways of writing momentum and wondered which one is wrong. Here it is shown that all are right while η and β stay constant, where they part, and which factor mends it.
 # It also takes a single update apart, by hand, and ends with the bridge to Adam.
 # About 25 minutes.
 #
@@ -38,7 +38,7 @@ from lessons.lesson_5 import draw
 # %% [markdown]
 # ## One update, by hand
 #
-# "Vanilla" gradient descent, plain as the spice that is in everything, changes the weights by −η times the gradient, again and again (C55, C56, E14).
+# "Vanilla" (plain) gradient descent changes the weights by −η times the gradient, again and again (C55, C56, E14).
 # Momentum adds one thing: every move also takes over a part β of the previous one (C57, E01), in order to steady it; and before the first update there is no previous move (C58).
 #
 # $$\textbf{(1)}\quad m_{t} = \beta\,m_{t-1} - \eta\,g_{t-1} \qquad\qquad \textbf{(2)}\quad w_{t} = w_{t-1} + m_{t} \qquad\qquad m_0 = 0$$
@@ -231,10 +231,10 @@ gaps({"sgd_step": (course_walk(gradients, 0.1, 0.9), sgd)}).rename_axis(
 )
 
 # %% [markdown]
-# ## Two options that look like further spellings
+# ## Two options of PyTorch
 #
 # `nesterov=True` stores the point that looks ahead, w + βm, in place of w.
-# `dampening=β` looks like the moving average, but the first gradient enters its buffer whole.
+# `dampening=τ` puts the factor 1 − τ of the table before the new gradient.
 #
 # **Guess.** Is `SGD(lr=η/(1−β), momentum=β, dampening=β)` the moving average?
 
@@ -277,7 +277,7 @@ reply(guess_dampening, "yes" if gap(dampened, average_walk) < 1e-12 else "no")
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# The one undampened gradient is a push ten times too large, and it is never taken back.
+# Its first gradient enters the buffer whole. That is a push ten times too large, and it is never taken back.
 # (`nesterov=True` needs β > 0 and no dampening; PyTorch refuses anything else.)
 #
 # </details>
@@ -420,8 +420,6 @@ def adaptive_walk(optimizer_class):
 gaps({c.__name__: adaptive_walk(c) for c in (torch.optim.RMSprop, torch.optim.Adam)})
 
 # %% [markdown]
-# That is where this course stops; the rest is another one.
-#
 # ## Exercise
 #
 # **5B · Momentum correction.** Write Lee's rule with the correction built in: the last update was made at `old_lr`, this one at `lr`, and the path is to be that of `torch.optim.SGD`. (2 lines)

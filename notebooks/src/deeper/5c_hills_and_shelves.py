@@ -98,12 +98,12 @@ verdict("C52", *(smallest[name] < 0.01 for name in ("plateau", "local minimum", 
 # Let us see.
 # The two lines of momentum make
 #
-# $$\textbf{(5)}\quad w_{t+1} = w_t - \eta\,g_t + \beta\,(w_t - w_{t-1})$$
+# $$\textbf{(7)}\quad w_{t+1} = w_t - \eta\,g_t + \beta\,(w_t - w_{t-1})$$
 #
-# Newton's law for a mass M in a medium with drag μ, under the force −g, is M·ẍ + μ·ẋ = −g.
-# Write ẍ as (x⁺ − 2x + x⁻)/dt² and ẋ as (x⁺ − x)/dt, solve for x⁺, and (5) stands there with
+# Newton's law for a mass M in a medium with drag c, under the force −g, is M·ẍ + c·ẋ = −g.
+# Write ẍ as (x⁺ − 2x + x⁻)/dt² and ẋ as (x⁺ − x)/dt, solve for x⁺, and (7) stands there with
 #
-# $$\textbf{(6)}\quad \beta = \frac{M}{M+\mu\,dt}, \qquad \eta = \frac{dt^{2}}{M+\mu\,dt}$$
+# $$\textbf{(13)}\quad \beta = \frac{M}{M+c\,dt}, \qquad \eta = \frac{dt^{2}}{M+c\,dt}$$
 
 
 # %% newton
@@ -118,7 +118,7 @@ def newton(gradient, start, mass, drag, dt, num_steps):
 
 # %% mass
 def both_balls(mass):
-    """Return β and η by line (6) with μ·dt = 1, and how far Newton's ball and ours part."""
+    """Return β and η by line (13) with c·dt = 1, and how far Newton's ball and ours part."""
     b, rate = mass / (mass + 1), 0.2**2 / (mass + 1)
     theirs = newton(well.gradient, -1.6, mass, drag=5.0, dt=0.2, num_steps=200)
     ours = descend(well.gradient, -1.6, lr=rate, beta=b, num_steps=200)
@@ -171,7 +171,8 @@ reply(guess_friction, f"{min(speeds, key=speeds.get)}")
 # ## How high can it climb?
 #
 # With friction, energy can only be lost.
-# With unit mass and velocity v = m/√η, let E = f + v²/2; in the limit of small steps dE/dt = −γv² with γ = (1 − β)/√η.
+# Choose dt = √η in (13): then M = β, which is nearly 1, the drag is c = (1 − β)/√η, and the velocity is v = m/√η.
+# Let E = f + v²/2; in the limit of small steps dE/dt = −c·v².
 # So a ball never climbs higher than where it started, *if the steps are small*.
 
 
@@ -217,25 +218,27 @@ verdict("C53", abs(beside[:, 1]).max() > 1, rescued, not ends_deep(-1.2, 0.9))
 # A ball that is carried out of a bad valley can be carried out of a good one.
 # We try 110 rates and 90 values of β, once from −1.6, above the shallow valley, and once from 1.9, above the deep one.
 #
-# **Guess.** From 1.9, which share of all these pairs throws the ball out of the deep valley, in per cent?
+# **Guess.** From 1.9 and at η = 0.05, the rate of the ball above: which is the smallest β that throws it out of the deep valley?
 
 # %% guess-thrown
-guess_thrown = None  # per cent, 0 to 100; or None to skip
+guess_thrown = None  # a β, 0 to 0.999; or None to skip
 
 
 # %% ends tags=["reveal"]
-def end_in_deep(start):
-    """Return for all η and β at once whether the ball ends in the deep valley."""
-    w, move = np.full(rates.shape, start), np.zeros(rates.shape)
+def end_in_deep(start, rate, b):
+    """Return for arrays of η and β of one shape whether the ball ends in the deep valley."""
+    w, move = np.full(b.shape, start), np.zeros(b.shape)
     for _ in range(1000):
-        w, move = heavy_ball(w, move, well.gradient, rates, 1 - friction)
+        w, move = heavy_ball(w, move, well.gradient, rate, b)
     return w > hill
 
 
 rates, friction = np.meshgrid(np.geomspace(0.003, 0.2, 110), np.geomspace(1, 0.01, 90))
-deep = {start: end_in_deep(start) for start in (-1.6, 1.9)}
+deep = {start: end_in_deep(start, rates, 1 - friction) for start in (-1.6, 1.9)}
 show(*draw.ends(rates, friction, deep))
-reply(guess_thrown, 100 * float((~deep[1.9]).mean()), "%")
+thousandths = np.arange(1000) / 1000
+thrown = ~end_in_deep(1.9, 0.05, thousandths)
+reply(guess_thrown, thousandths[thrown].min())
 
 # %% e10 tags=["reveal"]
 ejected = ends_deep(1.9, 0.0) and not ends_deep(1.9, 0.9)
@@ -245,7 +248,7 @@ verdict("E10", rescued, ejected, without=not too_slow)
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# Inertia does not know which valley is the good one: with η = 0.05 and β = 0.9 it rescues on the left and ejects on the right. With β below 0.5 it does neither anywhere on this map.
+# Inertia does not know which valley is the good one: with η = 0.05 and β = 0.9 it rescues on the left and ejects on the right. The border on the right is about that on the left. Over all pairs, spaced evenly in the logarithms of η and 1 − β, one in five ejects. With β below 0.5 it does neither anywhere on this map.
 # Where the stripes are fine, a hair's breadth in η decides.
 #
 # </details>
@@ -255,9 +258,9 @@ verdict("E10", rescued, ejected, without=not too_slow)
 # Raschka's drawing is a slope that ends on a flat shelf, with a drop behind it.
 # On a flat stretch g = 0, so each move is β times the one before, and the moves after one of length m add up to
 #
-# $$\textbf{(7)}\quad m\,(\beta + \beta^2 + \dots) = m\,\frac{\beta}{1-\beta}$$
+# $$\textbf{(14)}\quad m\,(\beta + \beta^2 + \dots) = m\,\frac{\beta}{1-\beta}$$
 #
-# The ball does not begin to count at the edge: the last move that was pushed lands it a little *inside* the shelf, and (7) is counted from there.
+# The ball does not begin to count at the edge: the last move that was pushed lands it a little *inside* the shelf, and (14) is counted from there.
 
 
 # %% shelf
@@ -266,12 +269,12 @@ def roll(width, b):
 
 
 def reach(b):
-    """Return where a ball lands on a long shelf, how far it rolls from there, and line (7)."""
+    """Return where a ball lands on a long shelf, how far it rolls from there, and line (14)."""
     points = roll(100.0, b)
     landing = int(np.argmax(points >= 0))
     last_pushed = points[landing] - points[landing - 1]
     lands = {"lands at": points[landing], "rolls on for": points[-1] - points[landing]}
-    return lands | {"line (7)": last_pushed * b / (1 - b)}
+    return lands | {"line (14)": last_pushed * b / (1 - b)}
 
 
 reaches = pd.DataFrame({b: reach(b) for b in (0.8, 0.9, 0.95)}).T.rename_axis("β")
@@ -287,10 +290,10 @@ def falls(width, b):
     return bool(roll(width, b)[-1] > width + 0.5)
 
 
-limit = reaches["lands at"] + reaches["line (7)"]  # the widest shelf that a ball crosses
+limit = reaches["lands at"] + reaches["line (14)"]  # the widest shelf that a ball crosses
 verdict(
     "E11",
-    np.allclose(reaches["rolls on for"], reaches["line (7)"]),
+    np.allclose(reaches["rolls on for"], reaches["line (14)"]),
     all(falls(0.99 * limit[b], b) and not falls(0.99 * limit[b], 0.0) for b in limit.index),
     without=not any(falls(1.01 * limit[b], b) for b in limit.index),
 )
@@ -310,4 +313,4 @@ verdict(
 #
 # ## References
 #
-# - N. Qian, "On the momentum term in gradient descent learning algorithms", Neural Networks 12(1), 1999, [doi 10.1016/S0893-6080(98)00116-6](https://doi.org/10.1016/S0893-6080(98)00116-6): the mass, line (6). It analyses momentum; Polyak introduced it in 1964, and Rumelhart, Hinton and Williams brought it to networks in 1986 (E06).
+# - N. Qian, "On the momentum term in gradient descent learning algorithms", Neural Networks 12(1), 1999, [doi 10.1016/S0893-6080(98)00116-6](https://doi.org/10.1016/S0893-6080(98)00116-6): the mass, line (13). It analyses momentum; Polyak introduced it in 1964, and Rumelhart, Hinton and Williams brought it to networks in 1986 (E06).

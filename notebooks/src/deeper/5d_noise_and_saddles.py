@@ -46,9 +46,7 @@ device = "cpu"  # or "cuda", "mps"
 #
 # "Momentum makes SGD less noisy", says Raschka.
 # Take the simplest case: one direction of curvature λ, and a gradient with noise of standard deviation s.
-# In the end the weights scatter around the minimum. Line (8) of 5a, with noise, gives the variance of that scatter:
-#
-# $$\operatorname{Var} w = \frac{\eta s^2}{\lambda}\cdot\frac{1+\beta}{(1-\beta)\,(2(1+\beta)-\eta\lambda)} \;\approx\; \frac{\eta}{1-\beta}\cdot\frac{s^2}{2\lambda}\quad\text{for small } \eta\lambda$$
+# In the end the weights scatter around the minimum.
 #
 # **Guess.** Without momentum, η = 0.1 and λ = s = 1, the standard deviation is 0.23. What is it with β = 0.9 at the same η?
 
@@ -87,12 +85,13 @@ reply(guess_scatter, three["β = 0.9, same η"].std())
 #
 # The *path* is smoother with momentum: consecutive moves agree.
 # The *place* is not better known. At the same η it is three times as wide (ten times the variance), since the effective rate is ten times larger; at the same effective rate it is as wide as before.
+# Line (8) of 5a, with noise, gives the variance:
+#
+# $$\operatorname{Var} w = \frac{\eta s^2}{\lambda}\cdot\frac{1+\beta}{(1-\beta)\,(2(1+\beta)-\eta\lambda)} \;\approx\; \frac{\eta}{1-\beta}\cdot\frac{s^2}{2\lambda}\quad\text{for small } \eta\lambda$$
 #
 # </details>
 #
-# The last is not the whole story. The formula says how the variances compare at the *same effective rate* a, for any a:
-#
-# $$\frac{\operatorname{Var} w\ (\beta)}{\operatorname{Var} w\ (0)} = \frac{(1+\beta)\,(2-a\lambda)}{2(1+\beta)-a\lambda\,(1-\beta)}$$
+# Equal scatter at equal effective rate a is not the whole story.
 #
 # **Guess.** Near the edge of gradient descent, aλ = 1.9, what is the variance with β = 0.9 over that without?
 
@@ -126,7 +125,11 @@ reply(guess_ratio, ratio_of[1.9])
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# Equal scatter at equal effective rate is the limit of small aλ. Near the edge plain gradient descent with noise is thrown about by its own zigzag, and momentum takes that away: a twentieth of the variance.
+# By the formula above, at the *same effective rate* a,
+#
+# $$\frac{\operatorname{Var} w\ (\beta)}{\operatorname{Var} w\ (0)} = \frac{(1+\beta)\,(2-a\lambda)}{2(1+\beta)-a\lambda\,(1-\beta)}$$
+#
+# Equal scatter is the limit of small aλ. Near the edge plain gradient descent with noise is thrown about by its own zigzag, and momentum takes that away: a twentieth of the variance.
 #
 # </details>
 #
@@ -219,10 +222,10 @@ reply(guess_away, "more" if later_toy > plain_away else "fewer")
 #
 # $$p(x) = x^2 + x\,(1-\beta-\eta|\lambda|) - \eta|\lambda| = 0$$
 #
-# As p(0) < 0 there is one positive root, and it is larger than a number a > 0 exactly where p(a) < 0. Gradient descent grows by 1 + a with a = (its own η)·|λ|. Put that a in:
+# As p(0) < 0 there is one positive root, and it is larger than a number y > 0 exactly where p(y) < 0. Gradient descent grows by 1 + y with y = (its own η)·|λ|. Put that y in:
 #
-# - momentum at the *same η*: η|λ| = a, and p(a) = a² + a(1 − β − a) − a = **−βa**, below zero: always sooner.
-# - momentum at the *same effective rate*: η|λ| = (1 − β)a, and p(a) = a² + (1 − β)(a − a² − a) = **+βa²**, above zero: always later.
+# - momentum at the *same η*: η|λ| = y, and p(y) = y² + y(1 − β − y) − y = **−βy**, below zero: always sooner.
+# - momentum at the *same effective rate*: η|λ| = (1 − β)y, and p(y) = y² + (1 − β)(y − y² − y) = **+βy²**, above zero: always later.
 #
 # </details>
 
@@ -233,9 +236,9 @@ def growth(lr, beta):
 
 
 dice = np.random.default_rng(0)
-a, b = dice.uniform(0.001, 2, 10_000), dice.uniform(0.01, 0.999, 10_000)  # 10,000 cases
-sooner_always = (growth(a, b) > 1 + a).all()
-later_always = (growth((1 - b) * a, b) < 1 + a).all()
+y, b = dice.uniform(0.001, 2, 10_000), dice.uniform(0.01, 0.999, 10_000)  # 10,000 cases
+sooner_always = (growth(y, b) > 1 + y).all()
+later_always = (growth((1 - b) * y, b) < 1 + y).all()
 
 # %% [markdown]
 # ### Each at its best
@@ -349,7 +352,7 @@ moved = {(size, b): moved_from_zero(size, b) for size in (10, 500) for b in (0.0
 print(f"Largest weight in 4 runs after 50 updates: {max(moved.values()):g}")
 
 # %% [markdown]
-# Neither noise nor momentum gets a hold there.
+# Neither noise nor momentum gets a hold on the weights there. (Only the output biases move; they see no picture.)
 # So the recorded runs start a little beside it, with the usual random weights times 0.01, on 500 digits, five seeds, constant η.
 # Counted are the updates until the loss has left its starting value ln 10 = 2.30 (is below 2.2), and until most is learned (below 0.5).
 #
@@ -360,14 +363,15 @@ guess_learned = None  # updates; or None to skip
 
 # %% leaving tags=["reveal"]
 recorded, by = read_results("leave_zero"), ("batch_size", "momentum", "lr")
-cases = {"full batch": (500, 0.0), "β = 0.9": (500, 0.9), "B = 10": (10, 0.0)}
+alone, ball, small = "full batch, β = 0", "full batch, β = 0.9", "B = 10, β = 0"
+cases = {alone: (500, 0.0), ball: (500, 0.9), small: (10, 0.0)}
 until = {2.2: by_seed(recorded, "updates_to_2_2", *by)}
 until[0.5] = by_seed(recorded, "updates_to_0_5", *by)
 updates = {level: {n: t[case] for n, case in cases.items()} for level, t in until.items()}
 show(*draw.leaving(updates))
 trained = {name: t.dropna(axis="columns") for name, t in updates[0.5].items()}
 tuned = {name: t[t.mean().idxmin()] for name, t in trained.items()}  # each at its best η
-reply(guess_learned, tuned["β = 0.9"].mean(), "updates")
+reply(guess_learned, tuned[ball].mean(), "updates")
 
 # %% route-table tags=["reveal"]
 plain_out, ball_out, small_out = (updates[2.2][name] for name in cases)
@@ -375,9 +379,9 @@ pairs = {
     "β = 0.9, same η = 0.1, until 2.2": ball_out[0.1] - plain_out[0.1],
     "β = 0.9, same η/(1−β) = 0.1, until 2.2": ball_out[0.01] - plain_out[0.1],
     "β = 0.9, same η/(1−β) = 1, until 2.2": ball_out[0.1] - plain_out[1.0],
-    "β = 0.9, each at its best η, until 0.5": tuned["β = 0.9"] - tuned["full batch"],
+    "β = 0.9, each at its best η, until 0.5": tuned[ball] - tuned[alone],
     "B = 10, same η = 0.1, until 2.2": small_out[0.1] - plain_out[0.1],
-    "B = 10, each at its best η, until 0.5": tuned["B = 10"] - tuned["full batch"],
+    "B = 10, each at its best η, until 0.5": tuned[small] - tuned[alone],
 }
 more_updates = {
     n: f"{d.mean():+.0f} ± {interval(d).half_width:.0f}" for n, d in pairs.items()
@@ -388,7 +392,7 @@ pd.Series(more_updates, name="updates more than the full batch with β = 0").to_
 # <details><summary>What to read in it</summary>
 #
 # - At one η (straight up and down) momentum leaves three times sooner; at a tenth of it, the same effective rate, later: as on the toy.
-# - Each at its best, momentum has learned in about half of the updates. But to *leave* takes both only 5 to 8 updates at their largest rates: near zero weights no direction is steep, so nothing limits the η of gradient descent there. The steep directions come later, and that is where momentum gains.
+# - Each at its best, momentum has learned in about half of the updates. But to *leave* takes both only 5 or 6 updates at their largest rates: near zero weights no direction is steep, so nothing limits the η of gradient descent there. The steep directions come later, and that is where momentum gains.
 # - A batch of 10 leaves no sooner than all 500, update for update, because here every example's gradient vanishes at the saddle. (It looks at 50 times fewer digits for it; that is a gain in *work*, not in escaping.)
 #
 # </details>
@@ -397,7 +401,7 @@ pd.Series(more_updates, name="updates more than the full batch with β = 0").to_
 
 # %% saddle-verdicts tags=["reveal"]
 tuned_sooner = best[0.9][0] < best[0.0][0] / 5
-half = interval(tuned["β = 0.9"] / tuned["full batch"])
+half = interval(tuned[ball] / tuned[alone])
 verdict("C51", rolls_on and stays, sooner < plain_away / 2)
 verdict("E13", rolls_on and stays, sooner_always, tuned_sooner, without=later_always)
 verdict(
@@ -412,16 +416,12 @@ verdict(
 )
 
 # %% [markdown]
-# ## What the lectures say at the end
+# ## Two remarks at the end of the lecture
 #
-# | Remark | What became of it |
-# |---|---|
-# | Lee: critical points have zero gradient, they are saddles or minima, and the Hessian decides (C67 to C69) | [lesson 4's verdicts](../claims.md) |
-# | Lee: local minima may be rare, and one can leave a saddle along an eigenvector of the Hessian (C70, C71) | [lesson 4's verdicts](../claims.md) |
-# | Lee: smaller batches and momentum help to escape from critical points (C72) | at the same η, or each at its best where a steep direction limits it; at equal effective rate always later; a small batch only where its noise does not vanish |
-# | Raschka: fewer updates, less oscillation, more stable (E19) | with a β that is not too large; less oscillation only where gradient descent itself zigzags ([5a](5a_how_fast_exactly.ipynb)) |
-# | Raschka: real loss surfaces are not as nice as the bowl (E20) | yes; the pictures of Li et al. 2018 show some, and the cycle in [5a](5a_how_fast_exactly.ipynb) shows how little it takes |
-# | Raschka: momentum goes back to a paper from 1999 (E06) | that paper analyses it; Polyak introduced it in 1964, and Rumelhart, Hinton and Williams brought it to networks in 1986 |
+# - Real loss surfaces are not as nice as the bowl (E20): yes. The pictures of Li et al. 2018 show some, and the last surface of [5a](5a_how_fast_exactly.ipynb) shows how little it takes.
+# - Momentum goes back to a paper from 1999 (E06): that paper analyses it. Polyak introduced it in 1964, and Rumelhart, Hinton and Williams brought it to networks in 1986.
+#
+# Lee's own last remarks, on the Hessian at critical points (C67 to C71), are judged with [lesson 4](../04_sharp_and_flat_minima.ipynb).
 #
 # Back to [lesson 5](../05_momentum.ipynb). Before: [5c, does the ball find better minima?](5c_hills_and_shelves.ipynb)
 #
