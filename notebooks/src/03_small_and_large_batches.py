@@ -225,7 +225,7 @@ reply(guess_fast, np.exp(late[1 / 2, 64].mean()))
 # The map shows every batch size against the full batch *at the same rate*.
 # Brown: the full batch is ahead. Purple: the small one is; a frame marks where it is so by more than the 95 % interval.
 #
-# At the rates below, all batches from B = 64 on are alike.
+# At the rates below, all batches from B = 64 on are alike, to within three per cent.
 # Near the top there is a corner in which noise *lowers* the training loss: B = 64 at η = 1/2 ends 16 % below the full batch (12 to 20), B = 256 by 9 %.
 # More noise than that is ruinous: see B = 16 in the same row.
 # It also takes time, and labels that can be fitted: where one in five is wrong, noise hurts.
