@@ -49,7 +49,7 @@ FAULTS = """() => {
   const ground = element => {
     for (; element; element = element.parentElement) {
       const colour = getComputedStyle(element).backgroundColor;
-      if (!colour.endsWith(", 0)")) return colour;
+      if (!/^rgba.*, 0\)$/.test(colour)) return colour;
     }
     return "rgb(255, 255, 255)";
   };
