@@ -42,24 +42,6 @@ def test_the_first_screen_of_a_lesson_shows_a_picture(address, chromium, screens
     page.close()
 
 
-def test_a_page_that_was_run_and_saved_shows_its_still_twin_the_next_day(
-    lesson, address, chromium, screenshot
-):
-    name = LESSONS[0]
-    page = lesson(name)
-    page.keyboard.press("Control+S")
-    page.wait_for_timeout(2000)
-    tomorrow = chromium.new_page(viewport={"width": 1400, "height": 900})
-    tomorrow.goto(f"{address}/lab/workspaces/auto-tomorrow/tree/notebooks/{name}?token={TOKEN}&reset")
-    tomorrow.click("text=/^Kernel$/ >> nth=0")
-    tomorrow.click("li[data-command='kernelmenu:restart']")
-    tomorrow.wait_for_timeout(3000)
-    assert tomorrow.locator("text=Error displaying widget").count() == 0
-    assert tomorrow.locator(".jp-RenderedImage img").count() > 0
-    screenshot(tomorrow, "01-tomorrow")
-    tomorrow.close()
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_runs_from_top_to_bottom_without_an_error(lesson, screenshot, name):
     page = lesson(name)
