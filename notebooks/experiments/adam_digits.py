@@ -1,8 +1,7 @@
-"""How should Adam's rate grow with B? Four epochs of the embedded digits at eight rates, with two rules for β₁ and β₂.
+"""How should Adam's rate grow with B? Four epochs of the embedded digits, five rates a B, two rules for β₁ and β₂.
 
-`fixed` keeps β₁ = 0.9 and β₂ = 0.999. `scaled` has them at B = 64, and for another B makes 1 − β₁ and 1 − β₂ larger by
-B/64, and ε smaller by √(B/64), as the square-root rule asks (Malladi et al. 2022, arXiv 2205.10287). At B = 64 the two
-are the same.
+`fixed` keeps β₁ = 0.9 and β₂ = 0.999. `scaled` would have them at B = 64, and for another B takes B/64 times as large
+1 − β₁ and 1 − β₂, and ε divided by √(B/64), as the square-root rule asks (Malladi et al. 2022, arXiv 2205.10287).
 """
 
 import torch
@@ -13,12 +12,13 @@ from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches
 
 num_epochs, base = 4, 64
-grid = {
-    "betas": ["fixed", "scaled"],
-    "batch_size": [8, 16, 32, 64, 128, 256, 512],
-    "lr": [2**k for k in range(-11, -3)],
-    "seed": range(5),
-}
+grid = [
+    {"betas": betas, "batch_size": size, "lr": 2.0**k, "seed": seed}
+    for size, highest in ((8, -7), (32, -6), (128, -5), (512, -4))
+    for k in range(highest - 4, highest + 1)
+    for betas in ("fixed", "scaled")
+    for seed in range(5)
+]
 columns = ["beta1", "beta2", "epoch", "step", "train_loss", "valid_loss", "valid_accuracy", "test_accuracy"]
 
 
