@@ -70,7 +70,7 @@ def measure(model, images, targets, batch_size):
     """Return the curvatures, the batches drawn afresh."""
     weights, generator = list(model.parameters()), torch.Generator().manual_seed(0)
     loss = squared_error(model, images, targets)
-    start = torch.ones(sum(w.numel() for w in weights))
+    start = torch.ones(sum(w.numel() for w in weights)).to(weights[0])
     bends = []
     for _ in range(num_batches if batch_size < num_digits else 1):
         batch = torch.randperm(num_digits, generator=generator)[:batch_size]

@@ -219,7 +219,52 @@ pd.DataFrame(gains).rename("{:,}".format).rename_axis("B")
 # One update adds noise of variance η²Σ/B.
 # The square-root rule keeps that constant, the noise per *update*; the linear rule keeps η/B, the noise per *distance*, and so per epoch.
 # Both assume small steps.
-# Which of them fits depends on the task (Shallue et al. 2019), and for Adam theory says square root (Malladi et al. 2022).
+# Which of them fits depends on the task (Shallue et al. 2019).
+#
+# For **Adam** theory says square root, and a little more (Malladi et al. 2022).
+# Adam divides each gradient by a running root mean square of itself, √v, and where noise is the larger part of a gradient, this root shrinks like 1/√B.
+# So at the same η a step of Adam already grows with √B, and η needs to give only another √B.
+# But Adam also remembers, for 1/(1 − β₁) updates in the one average and 1/(1 − β₂) in the other.
+# With k times the batch, k times fewer updates fill an epoch, so 1 − β₁ and 1 − β₂ should be k times as large (and ε smaller by √k).
+# Recorded: four epochs of 4,000 digits with 784-64-10, five seeds, each B at five rates; once with β₁ = 0.9 and β₂ = 0.999 for all, and once scaled from there, with B = 64 as the base ([the script](../experiments/adam_digits.py)).
+# If the rule holds, the curves below lie above each other.
+#
+# **Guess.** B from 8 to 512, β₁ and β₂ fixed: the tuned rate grows like Bᵃ. What is a? (0 for a constant rate, 1/2 for the square root, 1 for the linear rule)
+
+# %%
+guess_power = None  # a number; or None to skip
+
+# %% adam-rates tags=["reveal"]
+adam = read_results("adam_digits", epoch=4)
+losses = by_seed(adam, "valid_loss", "betas", "batch_size", "lr")
+show(*draw.adam_rates(losses, base=64))
+
+
+def tuned_rate(values):
+    """Return the η of the lowest loss, by a parabola in log η through the lowest and its neighbours."""
+    rates, loss = np.log2(values.index.to_numpy()), values.to_numpy()
+    k = slice(loss.argmin() - 1, loss.argmin() + 2)
+    curve, slope, _ = np.polyfit(rates[k], loss[k], 2)
+    return -slope / (2 * curve)
+
+
+# %% adam-powers tags=["reveal"]
+best_rates = {
+    (rule, B): losses[rule, B].dropna(axis=1).apply(tuned_rate, axis=1)
+    for rule in ("fixed", "scaled")
+    for B in (8, 32, 128, 512)
+}
+powers = {
+    rule: interval(np.polyfit([3, 5, 7, 9], pd.DataFrame(best_rates)[rule].T, 1)[0])
+    for rule in ("fixed", "scaled")
+}
+table = pd.Series({case: f"1/{2 ** -x.mean():.0f}" for case, x in best_rates.items()})
+table = table.unstack().rename_axis("β₁ and β₂").rename_axis("tuned η at B =", axis=1)
+display(table.assign(power=[f"{powers[rule]:.2f}" for rule in table.index]))
+reply(guess_power, powers["fixed"].mean)
+
+# %% [markdown]
+# TODO-ADAM
 #
 # ## 3c.5 Why a little noise can help
 #

@@ -248,6 +248,37 @@ cycles = {f"η = {rate}": last_places(rate) for rate in (7, 9, 12)}
 pd.DataFrame(cycles, index=["x, last but one", "x, last"]).round(2) + 0  # no -0.00
 
 # %% [markdown]
+# ## Smaller batches stop short of it
+#
+# Noise can throw a walker out of a canyon that it would not have to leave, so a small batch should not come as far up.
+# Recorded ([the script](../experiments/edge_digits.py)): 500 digits, squared error, a network 784-32-10 with tanh (which has no kinks), η = 0.1, so that 2/η = 20; 4,000 updates for every B, five seeds.
+#
+# **Guess.** Where does λ_max of B = 8 stand in the end, as a share of 2/η?
+
+# %%
+guess_short = None  # a number; 1 is the border; or None to skip
+
+# %% border tags=["reveal"]
+edge_rows = read_results("edge_digits", momentum=0.0)
+shares = {
+    name: by_seed(edge_rows, column, "batch_size", "step") * 0.1 / 2
+    for name, column in (
+        ("λ_max", "largest_eigenvalue"),
+        ("batch sharpness", "batch_sharpness"),
+    )
+}
+show(*draw.border(shares))
+reply(guess_short, shares["λ_max"][8].loc[:, 3000:].mean(axis=None))
+
+# %% [markdown]
+# TODO-EDGE
+
+# %% border-with-momentum
+
+
+# %% [markdown]
+# TODO-MOMENTUM
+#
 # ## And noise? A change of batch half-way
 #
 # Noise lets small batches jump out of a narrow canyon, says the lecture, while large batches follow the gradient into it (C43).
