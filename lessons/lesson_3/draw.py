@@ -524,7 +524,7 @@ def adam_rates(losses, *, base: int):
     """Return `(fig, alt)`: validation loss against η·√(base/B) with Adam, a panel a rule for its β, a curve a B.
 
     `losses`: a line a seed, a column each (rule, batch_size, lr). Where the square-root rule holds, the curves of all
-    batch sizes lie above each other.
+    batch sizes coincide.
     """
     rules, sizes = losses.columns.levels[:2]
     fig, axes = plt.subplots(1, len(rules), figsize=(9.6, 4.0), sharey=True, sharex=True)
@@ -538,11 +538,11 @@ def adam_rates(losses, *, base: int):
                 f"{rule}, B = {size}: {runs.mean().min():.3f} at η = {rate_name(runs.mean().idxmin())}"
             )
         ax.set(xscale="log", xlabel=f"η · √({base}/B)", title=f"β₁ and β₂ {rule}")
-        ticks = [2.0**k for k in range(-10, -3, 2)]
+        ticks = [2.0**k for k in range(-9, -4, 2)]
         ax.set_xticks(ticks, [rate_name(tick) for tick in ticks])
         ax.minorticks_off()
-    axes[0].set_ylabel("validation loss (nats)")
-    axes[0].legend()
+    axes[0].set(ylabel="validation loss (nats)", ylim=(0.1, 0.5))
+    axes[0].legend(loc="upper left")
     return fig, "Lowest validation loss with Adam after four epochs. " + "; ".join(lowest) + "."
 
 
