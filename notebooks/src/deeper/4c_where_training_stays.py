@@ -274,8 +274,8 @@ reply(guess_short, shares["λ_max"][8].loc[:, 3000:].mean(axis=None))
 # <details><summary>After your guess</summary>
 #
 # All start at 1.8 times the border, too sharp to stay, and are thrown down within some hundred updates.
-# The full batch and B = 100 are caught by the border and stay on it, at 1.03 and 1.02.
-# B = 32 stays just below, B = 8 at three quarters (still rising a little), B = 2 at 0.30.
+# The full batch and B = 100 are caught by the border and stay on it, at 1.03 and 1.01.
+# B = 32 stays just below, B = 8 at three quarters (still rising a little), B = 2 at 0.31.
 #
 # </details>
 #
@@ -283,7 +283,7 @@ reply(guess_short, shares["λ_max"][8].loc[:, 3000:].mean(axis=None))
 # What sets it?
 # A small batch does not feel the bend of the whole loss but that of its own part, in the direction in which its own gradient pushes.
 # The mean of that over batches, E[gᵀH_B g/|g|²], is the **batch sharpness**, and Andreyev and Beneventano (2024) find that *it* comes to rest near 2/η.
-# Here it moves less with B than λ_max does, from 0.55 to 1.00 where λ_max goes from 0.30 to 1.03, and for B = 2 it lies well above λ_max; but for small batches it comes to rest at little more than half of the border.
+# Here it moves less with B than λ_max does, from 0.55 to 1.00 where λ_max goes from 0.31 to 1.03, and for B = 2 it lies well above λ_max; but for small batches it comes to rest at little more than half of the border.
 # (Their networks and data are larger; why ours stop lower was not looked into.)
 #
 # With momentum the border is 2(1 + β)/η, says lesson 5. For whom?
@@ -308,7 +308,7 @@ pd.DataFrame(
 
 # %% [markdown]
 # For the full batch: at 37.9 ± 0.2 it stands where 2(1 + β)/η = 38 says, nearly twice as sharp as without momentum.
-# For small batches that border is out of reach: at η = 0.01 it lies at 380, and B = 8 stands at 22, which is what it was at the same η/(1 − β) without momentum, and half as much again.
+# For small batches that border is out of reach: at η = 0.01 it lies at 380, and B = 8 stands at 22, B = 2 at 8.5, about half as much again as without momentum at the same η/(1 − β).
 # What holds a small batch is its noise, and noise goes by η/(1 − β).
 # (Andreyev et al. 2026 see both, with 2(1 − β)/η as the border of the batch sharpness at small B; our B = 8 and 2 have a batch sharpness of 14.6 ± 1.3 and 12.6 ± 1.2, where it is 20.)
 #
