@@ -19,11 +19,16 @@ from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches, sgd_step
 
 lr, levels, budget = 1 / 4, (0.5, 0.2, 0.05), 1000
-radii = {0.0: (0.0, 0.4, 0.1, 0.8, 0.2, 0.05), 0.2: (0.0, 0.4, 0.1, 0.2)}  # part of wrong labels → ρ
+radii = {  # (part of wrong labels, B) → ρ
+    (0.0, 32): (0.0, 0.4, 0.1, 0.8, 0.2, 0.05),
+    (0.2, 32): (0.0, 0.4, 0.1, 0.2),
+    (0.0, 1000): (0.0, 0.4, 0.1, 0.8, 0.2, 0.05),
+    (0.2, 1000): (0.0, 0.4),
+}
 grid = [
     {"wrong": wrong, "batch_size": size, "rho": rho, "seed": seed}
-    for wrong, size in ((0.0, 32), (0.2, 32), (0.0, 1000), (0.2, 1000))
-    for rho in radii[wrong]
+    for (wrong, size), values in radii.items()
+    for rho in values
     for seed in range(5)
 ]
 columns = ["moment", "step", "train_loss", "train_accuracy", "test_accuracy", "largest_eigenvalue"]

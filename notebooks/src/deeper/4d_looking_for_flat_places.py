@@ -166,7 +166,7 @@ order.rename(index="{:,}".format, level="batch_size").round(2).T
 # So λ_max is more here than a sign of η/B: it was moved with η and B at rest, and the accuracy went along.
 #
 # Only late, though, as in the lesson.
-# At a loss of 0.5 no setting is ahead of ρ = 0 by more than its interval, and the full batch at ρ = 0.1 is *behind*, by 1.2 ± 0.9 points.
+# At a loss of 0.5 no ρ is ahead of 0 by more than its interval, and the full batch at ρ = 0.1 is *behind*, by 1.2 ± 0.9 points.
 #
 # ## With wrong labels
 #
@@ -187,7 +187,9 @@ lines = {
 pd.DataFrame(lines).T.rename_axis(["B", "ρ"])
 
 # %% [markdown]
-# TODO-WRONG
+# The gain is larger than with right labels, about six points for both batch sizes at ρ = 0.4, and twice the updates without SAM bring none (the full batch loses 0.7 ± 0.2 points).
+# With B = 32 much of it may be that SAM has not yet learned the wrong labels.
+# With the full batch it is not: 98.9 % of the labels are fitted, the wrong ones included, and at equal loss, at 0.5 or at 0.2, it is ahead by as much (6.5 ± 1.2 and 6.0 ± 0.8).
 #
 # ## So are flat minima good?
 #
