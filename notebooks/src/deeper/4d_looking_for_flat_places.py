@@ -158,7 +158,8 @@ pd.DataFrame(more, index=pd.Index(rivals, name="points ahead of ρ = 0, 1,000 up
 # %% one-order tags=["reveal"]
 order = pd.DataFrame({"λ_max": bends.mean(), "accuracy (%)": accuracy.mean()})
 order = order.sort_values("λ_max", ascending=False)
-order.rename(index="{:,}".format, level="batch_size").round(2).T
+order = order.rename(index="{:,}".format, level="batch_size")
+order.rename_axis(["B", "ρ"]).round(2).T
 
 # %% [markdown]
 # The accuracy goes up from column to column, without one exception: the full batch at ρ = 0.1 is about as flat as B = 32 without SAM, and about as good.
