@@ -273,7 +273,7 @@ reply(guess_short, shares["λ_max"][8].loc[:, 3000:].mean(axis=None))
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# All start at 1.8 times the border, too sharp to stay, and are thrown down within some hundred updates.
+# All start at almost twice the border, too sharp to stay, and are thrown down within some hundred updates.
 # The full batch and B = 100 are caught by the border and stay on it, at 1.03 and 1.01.
 # B = 32 stays just below, B = 8 at three quarters (still rising a little), B = 2 at 0.31.
 #
