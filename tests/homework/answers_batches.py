@@ -25,7 +25,10 @@ WRONG = [
     ),
     (
         "only the visible numbers are answered",
-        {"updates": UPDATES + "    return (4 if drop_last else 6) if num_epochs == 2 else 4 if batch_size == 5 else 3"},
+        {
+            "updates": UPDATES
+            + "    return (4 if drop_last else 6) if num_epochs == 2 else 4 if batch_size == 5 else 3"
+        },
         {"updates-test": 2},
     ),
     (

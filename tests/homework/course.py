@@ -117,7 +117,7 @@ class Sheet:
     def passes(self, question, cells=None, student="", hidden=True):
         """Return whether the model solution, with `cells` replaced, passes the test of `question`."""
         names = dict(self.started(student, question))
-        given, answers, test = self.questions[question]
+        _, answers, test = self.questions[question]
         try:
             for name, text in answers.items():
                 run((cells or {}).get(name, text), names)

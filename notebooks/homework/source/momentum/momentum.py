@@ -229,6 +229,9 @@ edges = {"lee": edge, "ema": edge / (1 - beta)}
 # %% nbgrader={"grade": true, "grade_id": "edges-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert set(edges) == {"lee", "ema"}, "edges has one learning rate for each form, under these two names"
 assert edges["lee"] > 2 / eigenvalues.max(), "momentum bears a larger η than gradient descent, which has 2/λ"
+assert edges["lee"] < 4 / eigenvalues.max(), (
+    "the steepest direction explodes first, at 4/λ for a β of nearly 1"
+)
 assert edges["ema"] > edges["lee"], "a moving average makes less of each gradient than Lee's form"
 ### BEGIN HIDDEN TESTS
 _given = Paper("momentum", student_id)
@@ -266,11 +269,11 @@ def best_beta(lr, eigenvalues):
 
 # %% nbgrader={"grade": true, "grade_id": "best-beta-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 _best, _factor = best_beta(1.0, np.array([1.0]))
-assert abs(_best) < 1e-9, "ηλ = 1: plain gradient descent arrives in a single step"
-assert abs(_factor) < 1e-9, "ηλ = 1: nothing is left after that step"
+assert abs(_best) < 1e-4, "ηλ = 1: plain gradient descent arrives in a single step"
+assert abs(_factor) < 1e-4, "ηλ = 1: nothing is left after that step"
 _best, _factor = best_beta(1.0, np.array([1.0, 0.25]))
-assert abs(_best - 0.25) < 1e-9, "the direction with ηλ = 1/4 is the slow one: what is best for it?"
-assert abs(_factor - 0.5) < 1e-9, "at β = 1/4 the slow direction halves with every update"
+assert abs(_best - 0.25) < 1e-4, "the direction with ηλ = 1/4 is the slow one: what is best for it?"
+assert abs(_factor - 0.5) < 1e-4, "at β = 1/4 the slow direction halves with every update"
 assert best_beta(1.0, np.array([1.0, 2.25]))[0] > 0, "ηλ = 2.25: without momentum, this direction explodes"
 ### BEGIN HIDDEN TESTS
 _given = Paper("momentum", student_id)
