@@ -310,6 +310,11 @@ def noise_scale(small_gradients, large_gradients, b_small, b_large, n):
         {"walls-test": 2},
     ),
     (
+        "the slope over 1/B is taken for B_crit",
+        {"two-runs": TWO + "    slope = (s1 - s2) / (1 / b1 - 1 / b2)\n    return s1 - slope / b1, slope"},
+        {"two-runs-test": 2},
+    ),
+    (
         "the wall is multiplied by λ_max, not divided",
         {
             "walls": ROOM.replace("/ top", "* top")

@@ -159,10 +159,30 @@ def compiled(text):
     return compile(text, "cell", "exec")
 
 
+OFF = """
+def off(x):
+    parts = (dict, list, tuple)
+    if isinstance(x, parts):
+        return {k: off(v) for k, v in x.items()} if isinstance(x, dict) else [off(v) for v in x]
+    return x if x is None or isinstance(x, (bool, str, int)) or hasattr(x, "forward") else x * 1.0003
+"""
+
+
+def slightly_off(source):
+    """Return the answer `source` with every number that isn't whole changed by 3 in 10,000."""
+    *_, last = ast.parse(source).body
+    if isinstance(last, ast.FunctionDef):
+        name = last.name
+        return f"{source}\n{OFF}\nright = {name}\ndef {name}(*given, **named):\n    return off(right(*given, **named))"
+    names = [target.id for node in ast.parse(source).body for target in getattr(node, "targets", [])]
+    return "\n".join([source, OFF, *(f"{name} = off({name})" for name in names)])
+
+
 class Course:
-    """An nbgrader course folder at `root` with one paper in it."""
+    """Paper `name` in the nbgrader course folder `root`."""
 
     def __init__(self, name, root):
+        """Papers may share a `root`: its gradebook is then made only once, which takes nbgrader some seconds."""
         self.name, self.root = name, root
         self.template = nbformat.read(derive(name, output=root), as_version=4)
         shutil.copy(HOMEWORK / "nbgrader_config.py", root)
