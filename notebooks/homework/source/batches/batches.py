@@ -187,7 +187,7 @@ for _n, _dimension, _size in [(7, 3, 2), (9, 1, 4), (6, 2, 5), (8, 4, 1)]:
 # The update takes the mean of their gradients.
 #
 # At which B does this mean lie, in root mean square, *half* the length of G away from G?
-# Give B with its fraction, unrounded: the number to five digits, or lines that compute it. (about 3 lines)
+# Give B with its fraction, unrounded: the number to six digits, or lines that compute it. (about 3 lines)
 
 # %% nbgrader={"grade": false, "grade_id": "wanted", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
@@ -209,7 +209,7 @@ _ratio, _workers = _mine.choose("noise_ratio", [30.0, 40.0, 55.0]), _mine.choose
 # all deviations from G add up to zero, so those of two different examples have the mean product −tr(Σ)/(N − 1)
 _pair = -_ratio / (_n - 1)
 _squared = (_ratio + (accurate_batch - 1) * _pair) / accurate_batch / _workers
-assert abs(4 * _squared - 1) < 1e-4, "at this B the mean gradient is not half the length of G away"
+assert abs(4 * _squared - 1) < 5e-5, "at this B the mean gradient is not half the length of G away"
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -229,9 +229,7 @@ edges = {"lee": edge, "ema": edge / (1 - beta)}
 # %% nbgrader={"grade": true, "grade_id": "edges-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert set(edges) == {"lee", "ema"}, "edges has one learning rate for each form, under these two names"
 assert edges["lee"] > 2 / eigenvalues.max(), "momentum bears a larger η than gradient descent, which has 2/λ"
-assert edges["lee"] < 4 / eigenvalues.max(), (
-    "the steepest direction explodes first, at 4/λ for a β of nearly 1"
-)
+assert edges["lee"] < 4 / eigenvalues.max(), "the steepest direction explodes first, below 4/λ for every β"
 assert edges["ema"] > edges["lee"], "a moving average makes less of each gradient than Lee's form"
 ### BEGIN HIDDEN TESTS
 _given = Paper("momentum", student_id)
