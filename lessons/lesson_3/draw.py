@@ -84,7 +84,7 @@ def fair_fight(corners: dict, start: tuple | None = None):
             dots.set_offsets(np.column_stack([sizes, y]))
         tops = np.maximum(heights, np.maximum(lower, upper))
         for text, x, y, value in zip(values, sizes, tops, mean, strict=True):
-            text.set(position=(x, y + 0.03 * reach[metric]), text=_panel_value(value, metric))
+            text.set(position=(x, y + 0.03 * reach[metric]), text=_panel_value(value, metric).removesuffix(" %"))
         sentence = f"{budget}, {_RULES[rule]}: {compare_sizes(runs, metric)}"
         caption.set_text(textwrap.fill(sentence, 120))
         return sentence
