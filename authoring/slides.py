@@ -152,13 +152,15 @@ def _pictured(output: NotebookNode, picture: Path) -> NotebookNode:
         raise ValueError(f"{picture.name} is not of the page's run: run make build NB={picture.name[:2]}")
     drawn = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", drawn, flags=re.DOTALL)
     width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn).groups()
-    shown = _output(drawn.replace("<svg ", f'<svg role="img" aria-label="{html.escape(alt)}" ', 1))
+    shown = _output(
+        drawn.replace("<svg ", f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" ', 1)
+    )
     shown.metadata["narrow"] = float(width) < 2 * float(height)
     return shown
 
 
 def _table(code: str) -> str:
-    """Return a table without the frame that pandas draws, and without a first column that only counts the rows."""
+    """Return a table as large as fits, without the frame that pandas draws and a first column that counts the rows."""
     table = BeautifulSoup(code, "html.parser").table
     if table is None:
         raise ValueError("of HTML only tables and verdicts can be on a slide")
@@ -167,6 +169,17 @@ def _table(code: str) -> str:
     if [row.th.get_text() if row.th else None for row in rows] == [str(n) for n in range(len(rows))]:
         for row in table.find_all("tr"):
             row.th.decompose()
+    head = [row.find_all("th") for row in table.thead.find_all("tr")]
+    if len(head) == 2 and all(not (a.get_text() and b.get_text()) for a, b in zip(*head, strict=False)):
+        for above, below in zip(*head, strict=False):  # the index's name has a line of its own
+            above.string = above.get_text() or below.get_text()
+        head[1][0].parent.decompose()
+    cells = [
+        [cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows + table.thead.find_all("tr")
+    ]
+    longest = max(sum(len(text) + 2 for text in row) for row in cells)
+    size = min(26, 1116 / longest / 0.6, 440 / len(cells) / 1.5)  # pixels
+    table["style"] = f"font-size: {max(20, size):.0f}px"
     return str(table)
 
 

@@ -66,7 +66,14 @@ def zigzag(num_steps: int = 40):
         yscale="log", xlim=(0, 100), ylim=(1e-6, 30), xlabel="updates", title="loss ÷ loss at the start"
     )
     loss_ax.axhline(1e-3, color="#888888", linestyle=":", linewidth=1)
-    loss_ax.text(0.97, 0.96, "dotted: a thousandth", transform=loss_ax.transAxes, ha="right", va="top")
+    loss_ax.text(
+        0.97,
+        0.96,
+        "counted until\nbelow the dots:\na thousandth",
+        transform=loss_ax.transAxes,
+        ha="right",
+        va="top",
+    )
 
     def update(*, lr: float, beta: float, kappa: float) -> str:
         surface, told = ravine(kappa), []
@@ -80,7 +87,7 @@ def zigzag(num_steps: int = 40):
             path.set_data(*points[: num_steps + 1].clip(-9, 9).T)
             start.set_data(*points[:1].T)
             curve.set_data(np.arange(101), loss[:101])
-            note.set_text(f"β = {b:g}: {word}\nto a thousandth")
+            note.set_text(f"β = {b:g}\n{word}")
             sides_changed = (points[1 : num_steps + 1, 1] * points[:num_steps, 1] < 0).sum()
             told.append(f"with β = {b:g} it changes sides {sides_changed} times and needs {word}")
         return (
