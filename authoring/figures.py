@@ -74,7 +74,7 @@ def _break(words: Text, ax: Axes) -> None:
         (0.94 * axes.height / box.height) if words.get_rotation() == 90 else (0.94 * axes.width / box.width)
     )
     if share < 1 and "$" not in words.get_text():
-        lines = words.get_text().split("\n")
+        lines = words.get_text().replace(" = ", "\u00a0=\u00a0").split("\n")
         columns = max(6, int(max(map(len, lines)) * share))
         words.set_text("\n".join(textwrap.fill(line, columns, break_long_words=False) for line in lines))
 

@@ -177,8 +177,11 @@ def _table(code: str) -> str:
     cells = [
         [cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows + table.thead.find_all("tr")
     ]
-    longest = max(sum(len(text) + 2 for text in row) for row in cells)
-    size = min(26, 1116 / longest / 0.6, 440 / len(cells) / 1.5)  # pixels
+    whole = [
+        row for row in cells if len(row) == max(map(len, cells))
+    ]  # others share a name with their neighbours
+    longest = sum(2 + max(map(len, column)) for column in zip(*whole, strict=True))
+    size = min(26 if len(cells) < 7 else 21, 1116 / longest / 0.6)  # pixels
     table["style"] = f"font-size: {max(20, size):.0f}px"
     return str(table)
 
