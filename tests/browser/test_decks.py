@@ -65,10 +65,14 @@ FAULTS = r"""() => {
   })));
   for (const figure of page.querySelectorAll(".figure")) {
     const edge = drawn(figure), words = [...figure.querySelectorAll("text")].map(text => {
-      const pixels = Math.max(...[text, ...text.querySelectorAll("tspan")].filter(part => part.textContent.trim())
-        .map(part => parseFloat(getComputedStyle(part).fontSize)));  // of a formula, its letters and not its indices
-      const {a, b} = text.getScreenCTM();
-      return {text, box: text.getBoundingClientRect(), size: pixels * Math.hypot(a, b)};
+      const glyphs = [...text.querySelectorAll("tspan")], parts = glyphs.length ? glyphs : [text];  // of a formula
+      const boxes = parts.map(part => part.getBoundingClientRect()), {a, b} = text.getScreenCTM();
+      const box = {
+        left: Math.min(...boxes.map(box => box.left)), right: Math.max(...boxes.map(box => box.right)),
+        top: Math.min(...boxes.map(box => box.top)), bottom: Math.max(...boxes.map(box => box.bottom)),
+      };
+      const pixels = Math.max(...parts.map(part => parseFloat(getComputedStyle(part).fontSize)));  // not its indices
+      return {text, box, size: pixels * Math.hypot(a, b)};
     }).filter(({text}) => text.textContent.trim());
     for (const {text, box, size} of words) {
       if (size < 20) faults.push(`${quoted(text.textContent)} on the figure is set in ${size.toFixed(1)}px`);
