@@ -58,7 +58,8 @@ def zigzag(num_steps: int = 40):
         path.set_color(color)
         for word, place, offset in (("start", (-1, 0.7), (8, -2)), ("minimum", (0, 0), (4, -17))):
             ax.annotate(word, place, xytext=offset, textcoords="offset points")
-        note = ax.text(0.03, 0.97, "", transform=ax.transAxes, va="top", bbox=ON_LINES, animated=True)
+        corner = {"transform": ax.transAxes, "ha": "right", "va": "top", "bbox": ON_LINES}
+        note = ax.text(0.97, 0.97, "", **corner, animated=True)
         (curve,) = loss_ax.plot([], [], color=color, animated=True)
         sides.append((lines, path, start, note, curve))
     plain_ax.set_ylabel("steep direction y")
