@@ -102,7 +102,7 @@ def clocks(sizes, readings, guess=None):
     """Draw the milliseconds per update that four clocks read, `readings[name]` (sizes,); ring the guessed clock."""
     looks = {  # colour, marker, and where the name stands: at which size, how many points away
         "the first call": ("C3", "^", 0, (60, 6)),
-        "the loader": ("C1", "s", 1, (0, 9)),
+        "the loader": ("C1", "s", 0, (42, -17)),
         "the right clock": ("black", "o", 1, (8, -17)),
         "the missing wait": ("C2", "v", 1, (0, 9)),
     }
