@@ -1,7 +1,7 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make handout [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class build slides homework record bench lint help
+.PHONY: lab test test-browser test-class build slides handout homework record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -45,6 +45,9 @@ build: .venv/ready
 
 slides: .venv/ready build/slides/node_modules/ready
 	$(BIN)/python -m authoring.slides $(NB)
+
+handout: slides
+	$(BIN)/python -m authoring.handout $(NB)
 
 build/slides/node_modules/ready: authoring/deck/package.json
 	@command -v npm >/dev/null || { echo "Slides need npm once, for reveal.js and MathJax: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
