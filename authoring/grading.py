@@ -196,7 +196,10 @@ class RestoreCells(NbGraderPreprocessor):
             (changed, "changed, the original ran"),
             (merged, "answered in several cells, joined"),
         ]
-        return cells, [f"{', '.join(what)}: {note}" for what, note in notes if what]
+        named = [
+            (", ".join(what) if len(what) < 5 else f"{len(what)} cells", note) for what, note in notes if what
+        ]
+        return cells, [f"{what}: {note}" for what, note in named]
 
 
 def whole_answer(original, pairs, position, handed_in):
@@ -360,7 +363,8 @@ class SafeExecute(Execute):
         return manager
 
     def start_new_kernel(self, **kwargs):
-        super().start_new_kernel(cwd=str(self.folder), env=surroundings(self.place), **kwargs)
+        silent = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}  # not the teacher's terminal
+        super().start_new_kernel(cwd=str(self.folder), env=surroundings(self.place), **silent, **kwargs)
 
     def preprocess_cell(self, cell, resources, index):
         self.kept = 0

@@ -11,13 +11,17 @@ import csv
 import io
 import os
 import re
+import shutil
 import sys
+import warnings
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context
 from pathlib import Path
 
 import nbformat
 import pandas as pd
+from nbgrader.plugins import ExportPlugin
 
 from authoring.grading import digest
 from authoring.homework import HOMEWORK, grader
@@ -75,24 +79,31 @@ def mark_all(course: Path, name: str, students: list[str], jobs: int) -> dict[st
 
     A hand-in that takes its own process along has another one begun for the rest, and is itself tried once more, alone.
     """
-    failed, waiting, alone = {}, list(students), jobs == 1
+    failed, waiting, alone = {}, list(students), False
     while waiting:
-        with ProcessPoolExecutor(1 if alone else jobs) as pool:
-            runs = {pool.submit(mark_one, course, name, student): student for student in waiting[: 1 if alone else None]}
+        batch = waiting[:1] if alone else list(waiting)
+        with ProcessPoolExecutor(1 if alone else jobs, get_context("spawn"), quiet) as pool:
+            runs = {pool.submit(mark_one, course, name, student): student for student in batch}
             for run in as_completed(runs):
                 student = runs[run]
                 try:
                     log = run.result()
                 except BrokenProcessPool:
-                    if not alone:
+                    if len(batch) > 1:
                         continue
                     log = "the process that marked it was ended from inside"
                 waiting.remove(student)
                 if log:
                     failed[student] = log
                 print(f"{len(students) - len(waiting)} of {len(students)}: {student}", flush=True)
-        alone = True if jobs > 1 and waiting else alone
+        alone = True
     return failed
+
+
+def quiet() -> None:
+    """Keep what nbgrader says while marking off the screen: the report says what there is to know."""
+    sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115  (open as long as the process lives)
+    warnings.simplefilter("ignore")
 
 
 def marks(gradebook, name: str, course: Path) -> pd.DataFrame:
@@ -114,7 +125,9 @@ def marks(gradebook, name: str, course: Path) -> pd.DataFrame:
             row["missing"] = reason
         elif marked is None:
             log = course / "marks" / "failed" / name / f"{student}.txt"
-            row["missing"] = f"marking failed, see {log.relative_to(course)}" if log.exists() else "not marked yet"
+            row["missing"] = (
+                f"marking failed, see {log.relative_to(course)}" if log.exists() else "not marked yet"
+            )
         elif marked != digest(folders[student]):
             row["missing"] = "handed in again after marking: mark again"
         else:
@@ -146,13 +159,20 @@ def export(table: pd.DataFrame, name: str, course: Path) -> None:
     folder = course / "marks"
     folder.mkdir(exist_ok=True)
     people = table.reset_index().fillna({"last_name": "", "first_name": "", "email": ""}).map(plain_cell)
-    whole = [f"{last}, {first}".strip(", ") for last, first in zip(people.last_name, people.first_name, strict=True)]
+    whole = [
+        f"{last}, {first}".strip(", ")
+        for last, first in zip(people.last_name, people.first_name, strict=True)
+    ]
     canvas = {"Student": whole, "ID": "", "SIS User ID": people.id, "SIS Login ID": people.id, "Section": ""}
     moodle = {"ID number": people.id, "First name": people.first_name, "Last name": people.last_name}
     moodle |= {"Email address": people.email}
     people.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8-sig")
-    pd.DataFrame({**canvas, name: people.points}).to_csv(folder / f"{name}-canvas.csv", index=False, encoding="utf-8")
-    pd.DataFrame({**moodle, name: people.points}).to_csv(folder / f"{name}-moodle.csv", index=False, encoding="utf-8")
+    pd.DataFrame({**canvas, name: people.points}).to_csv(
+        folder / f"{name}-canvas.csv", index=False, encoding="utf-8"
+    )
+    pd.DataFrame({**moodle, name: people.points}).to_csv(
+        folder / f"{name}-moodle.csv", index=False, encoding="utf-8"
+    )
 
 
 def report(table: pd.DataFrame, name: str, full: dict[str, float]) -> str:
@@ -160,14 +180,12 @@ def report(table: pd.DataFrame, name: str, full: dict[str, float]) -> str:
     given = table.reindex(columns=list(full)).astype(float)
     lines = [f"{name}: {table.points.notna().sum()} of {len(table)} have a mark"]
     lines += [f"  {'question':<24}{'mean':>6}{'of':>6}{'all points':>12}{'none':>6}{'unread':>8}"]
-    marked = ~table.missing.str.startswith(("nothing", "not marked")) if len(table) else table.missing
     for question, most in full.items():
         points, rows = given[question].dropna(), int(given.notna().any(axis=1).sum())
         mean = f"{points.mean():.1f}" if len(points) else "–"
         lines += [
             f"  {question:<24}{mean:>6}{most:>6g}{(points >= most).sum():>12}{(points == 0).sum():>6}{rows - len(points):>8}"
         ]
-    del marked
     for title, column in (("no mark", "missing"), ("mended before marking", "mended")):
         found = table[table[column] != ""]
         lines += [f"{title}: {len(found)}"] if len(found) else []
@@ -189,16 +207,24 @@ def read_roster(path: Path) -> list[dict[str, str]]:
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)
     rows = [
-        {(key or "").strip().lower().replace(" ", "_"): (value or "").strip() for key, value in row.items() if key}
+        {
+            (key or "").strip().lower().replace(" ", "_"): (value or "").strip()
+            for key, value in row.items()
+            if key
+        }
         for row in csv.DictReader(io.StringIO(text), delimiter=separator)
     ]
     rows = [row for row in rows if any(row.values())]
     if rows and "id" not in rows[0]:
-        raise ValueError(f"{path.name} needs a column id (and may have first_name, last_name, email), found {head!r}")
+        raise ValueError(
+            f"{path.name} needs a column id (and may have first_name, last_name, email), found {head!r}"
+        )
     ids = [row["id"] for row in rows]
     bad = [i for i in ids if not PLAIN_NAME.fullmatch(i) or ids.count(i) > 1]
     if bad:
-        raise ValueError(f"{path.name}: ids must be there once, in letters, digits and . @ + - _, got {bad[:5]}")
+        raise ValueError(
+            f"{path.name}: ids must be there once, in letters, digits and . @ + - _, got {bad[:5]}"
+        )
     return rows
 
 
@@ -217,31 +243,49 @@ def mark(course: Path, name: str, jobs: int, only: list[str] | None = None) -> s
     url = f"sqlite:///{course}/gradebook.db"
     new = []
     for student, folder in hand_ins(course, name).items():
-        fresh = remarks(course, name, student)[0] != digest(folder)
-        if (student in only if only else fresh) and obstacle(student, folder) is None:
-            new.append(student)
+        if obstacle(student, folder) is None:
+            fresh = remarks(course, name, student)[0] != digest(folder)
+            new += [student] if (student in only if only else fresh) else []
     with Gradebook(url, "batches-and-momentum") as gradebook:
         gradebook.find_assignment(name)
         enrol(gradebook, course)
         for student in new:  # entered one after the other: what then runs at once only fills in
             gradebook.update_or_create_student(student)
     logs = course / "marks" / "failed" / name
+    shutil.rmtree(logs, ignore_errors=True)
     for student, log in mark_all(course, name, new, jobs).items():
         logs.mkdir(parents=True, exist_ok=True)
         (logs / f"{student}.txt").write_text(log, encoding="utf-8")
     with Gradebook(url, "batches-and-momentum") as gradebook:
-        table = marks(gradebook, name, course)
-        notebook = gradebook.find_notebook(name, name)
-        full = {cell.name: cell.max_score for cell in notebook.graded_cells}
+        return written(gradebook, name, course)
+
+
+def written(gradebook, name: str, course: Path) -> str:
+    """Write the marks of paper `name` under `course / "marks"` and return the report."""
+    table = marks(gradebook, name, course)
+    if table.empty:
+        return f"{name}: nothing is handed in, and no roster.csv names anybody"
     export(table, name, course)
-    return report(table, name, full)
+    return report(
+        table, name, {cell.name: cell.max_score for cell in gradebook.find_notebook(name, name).grade_cells}
+    )
+
+
+class Marks(ExportPlugin):
+    """What `nbgrader export` does in a course folder: the same files; its own writes an unread answer as 0.0."""
+
+    def export(self, gradebook):
+        for assignment in gradebook.assignments:
+            print(written(gradebook, assignment.name, Path.cwd()))
 
 
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Mark what was handed in, and say who has no mark and why.")
     parser.add_argument("names", nargs="*", help="papers; all that were handed in where none is named")
     parser.add_argument("--course", type=Path, default=HOMEWORK, help="the course folder")
-    parser.add_argument("--student", action="append", help="mark this one's hand-in again, even if it is marked")
+    parser.add_argument(
+        "--student", action="append", help="mark this one's hand-in again, even if it is marked"
+    )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are marked at a time")
     options = parser.parse_args(arguments)
     course = options.course.resolve()

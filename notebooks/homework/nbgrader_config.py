@@ -46,6 +46,12 @@ c.GenerateAssignment.preprocessors = [
     for step in GenerateAssignment.class_traits()["preprocessors"].default()
 ]
 
+# zip_collect takes what platforms really write, names what it leaves out, and may be run again.
+c.ZipCollectApp.extractor_plugin = "authoring.collecting.Unpack"
+c.ZipCollectApp.collector_plugin = "authoring.collecting.TakeSorted"
+c.ZipCollectApp.force = True
+# An unread answer is no 0.0 in what is exported.
+c.ExportApp.plugin_class = "authoring.marking.Marks"
 # A page made before a mark was given is no feedback.
 c.GenerateFeedback.force = True
 # Markdown is cleaned where it is shown: in formgrader and in feedback.
