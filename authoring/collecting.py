@@ -26,7 +26,7 @@ MOST_FILES, MOST_BYTES, DEEPEST = 20_000, 4_000_000_000, 3  # of all that is unp
 MOODLE = re.compile(r"(?P<who>.+)_(?P<id>\d+)_assignsubmission_[a-z]+_?(?P<file>[^/]*)")
 CANVAS = re.compile(r"(?P<who>[^_/]+)_(?:LATE_)?(?P<id>\d+)_\d+_(?P<file>[^/]+)")
 COPY = re.compile(
-    r"(?:\s*\(\d+\)|[ _-]+copy\d*|-\d+)+$", re.I
+    r"(?:\s*\(\d+\)|[ _-]+copy(?: \d+)?|-\d+)+$", re.I
 )  # what browsers, platforms and editors add to a name
 
 
@@ -87,6 +87,8 @@ class Unpacked:
     def _archive(self, shown, above, stream, suffix, depth) -> Iterator[Found]:
         if suffix == ".zip":
             with zipfile.ZipFile(stream) as archive:
+                if len(archive.infolist()) > MOST_FILES:
+                    raise Refused(f"more than {MOST_FILES} files")
                 for entry in archive.infolist():
                     name = f"{shown} → {entry.filename}"
                     if stat.S_ISLNK(entry.external_attr >> 16):
@@ -140,7 +142,7 @@ def who_and_what(parts: tuple[str, ...], paper: str) -> tuple[list[str], str]:
     above = [part for part in parts[:-1] if letters(COPY.sub("", part)) != letters(paper)]
     rest = re.sub(rf"[\s_-]*{re.escape(paper)}[\s_-]*", "", COPY.sub("", stem), flags=re.I)
     own = [rest] if rest and re.search(re.escape(paper), stem, re.I) else []  # ann_timing.ipynb
-    return [*own, *above[::-1][:1]], f"{paper}{suffix}" if own else parts[-1]
+    return [*own, *above[::-1]], f"{paper}{suffix}" if own else parts[-1]
 
 
 class Collection:

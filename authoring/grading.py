@@ -64,6 +64,7 @@ def pair(official: list[NotebookNode], handed_in: list[NotebookNode]) -> tuple[d
 
     A cell is known by its name, of which the last copy counts, else by its id, else by its text; a test whose text
     was changed too by likeness, an answer as the last cell of its kind that stands where the answer belongs.
+    Raises ValueError where less than a third of the paper is known by name, id or text.
     """
     pairs, taken, nameless = {}, set(), set()
 
@@ -83,6 +84,11 @@ def pair(official: list[NotebookNode], handed_in: list[NotebookNode]) -> tuple[d
                 found = [c for c in handed_in if id(c) not in taken and not grade_id(c) and alike(cell, c)]
                 if found:
                     take(position, found[-1])
+    known = {position for position, cell in enumerate(official) if cell.metadata.get("nbgrader")}
+    if len(known & pairs.keys()) < len(known) / 3:
+        raise ValueError(
+            f"{len(known & pairs.keys())} of this paper's {len(known)} cells are in it: is it another paper?"
+        )
     for locked in (True, False):
         for position, cell in enumerate(official):
             if position not in pairs and grade_id(cell) and is_locked(cell) == locked:
@@ -121,7 +127,7 @@ class RestoreCells(NbGraderPreprocessor):
 
     Nothing of the student's file is kept but texts and pictures: a tag, a flag, a version number, a copied or deleted
     cell, or metadata that an editor has dropped, decide nothing. What was mended is noted in the notebook's metadata.
-    Raises ValueError where no cell of the paper is found.
+    Raises ValueError where the notebook is of another paper.
     """
 
     def preprocess(self, notebook, resources):
@@ -145,9 +151,6 @@ class RestoreCells(NbGraderPreprocessor):
     def restored(self, official, handed_in, sources):
         """Return the cells of the mended notebook and a list of what was mended."""
         pairs, nameless = pair(official, handed_in)
-        graded = {position for position, cell in enumerate(official) if cell.metadata.get("nbgrader")}
-        if not graded & pairs.keys():
-            raise ValueError("no cell of this paper is in the notebook: is it another paper?")
         twice = {n for n in map(grade_id, handed_in) if n and sum(grade_id(c) == n for c in handed_in) > 1}
         changed = [
             grade_id(official[p])

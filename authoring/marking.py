@@ -64,14 +64,8 @@ def remarks(course: Path, name: str, student: str) -> tuple[str | None, list[str
 def mark_one(course: Path, name: str, student: str) -> str | None:
     """Mark one hand-in; return nbgrader's log if that failed."""
     os.environ.setdefault("OMP_NUM_THREADS", "1")
-    result = grader(course, settings(course)).autograde(name, student, force=True)
+    result = grader(course).autograde(name, student, force=True)
     return None if result["success"] else result.get("log", "") + result.get("error", "")
-
-
-def settings(course: Path) -> Path:
-    """Return the file with the settings for `course`: its own, or the repository's."""
-    own = course / "nbgrader_config.py"
-    return own if own.exists() else HOMEWORK / "nbgrader_config.py"
 
 
 def mark_all(course: Path, name: str, students: list[str], jobs: int) -> dict[str, str]:
@@ -204,6 +198,7 @@ def read_roster(path: Path) -> list[dict[str, str]]:
         text = raw.decode(encoding)
     except UnicodeDecodeError:
         text = raw.decode("cp1252", errors="replace")
+    text = text.lstrip("\ufeff")
     head = text.partition("\n")[0]
     separator = max(",;\t", key=head.count)
     rows = [
@@ -282,13 +277,13 @@ class Marks(ExportPlugin):
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Mark what was handed in, and say who has no mark and why.")
     parser.add_argument("names", nargs="*", help="papers; all that were handed in where none is named")
-    parser.add_argument("--course", type=Path, default=HOMEWORK, help="the course folder")
+    parser.add_argument("--private", type=Path, default=HOMEWORK, help="a course folder of your own")
     parser.add_argument(
         "--student", action="append", help="mark this one's hand-in again, even if it is marked"
     )
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are marked at a time")
     options = parser.parse_args(arguments)
-    course = options.course.resolve()
+    course = options.private.expanduser().resolve()
     known = sorted(path.parent.name for path in course.glob("release/*/*.ipynb"))
     handed_in = sorted({path.name for path in course.glob("submitted/*/*") if path.name in known})
     if unknown := [name for name in options.names if name not in known]:
