@@ -15,6 +15,7 @@ import time
 from copy import deepcopy
 from difflib import SequenceMatcher
 from functools import cache
+from html import escape
 from pathlib import Path
 
 import nbformat
@@ -38,6 +39,7 @@ TAKEN_ALONG = {
     ".csv",
     ".txt",
 }  # kinds of file that may lie beside an answer; a browser would run others
+LONGEST = 100_000  # characters of a Markdown cell that is rendered
 PICTURES = ("image/png", "image/jpeg", "image/gif")
 
 
@@ -438,8 +440,16 @@ def clean(html: str) -> str:
 
 @pass_context
 def shown_markdown(context, text: str) -> str:
-    """Return the HTML of a Markdown cell as formgrader and feedback show it: nbconvert's own, cleaned."""
-    return clean(HTMLExporter().markdown2html(context, text))
+    """Return the HTML of a Markdown cell as formgrader and feedback show it: nbconvert's own, cleaned.
+
+    What nbconvert can't render is shown as it was written: a picture that isn't there, say, or a thousand brackets.
+    """
+    try:
+        if len(text) > LONGEST:
+            raise ValueError(f"more than {LONGEST} characters")
+        return clean(HTMLExporter().markdown2html(context, text))
+    except Exception as error:
+        return f"<p>(not rendered: {escape(str(error))})</p><pre>{escape(text)}</pre>"
 
 
 def pictures(attachments) -> dict:

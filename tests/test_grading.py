@@ -10,9 +10,6 @@ import zipfile
 import jupytext
 import nbformat
 import pytest
-
-pytest.importorskip("nbgrader")  # comes with the extra `homework`
-
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from authoring.collecting import LARGEST, Collection, Unpacked, who_and_what
@@ -164,6 +161,11 @@ def test_what_a_written_answer_needs_is_kept():
         {}, f"**so**, $a < b$, [d](https://d2l.ai), ![p](data:image/png;base64,{PIXEL})\n\n|a|\n|-|\n|1|"
     )
     assert all(part in html for part in ("<strong>", "$a &lt; b$", 'href="https://d2l.ai"', PIXEL, "<table>"))
+
+
+@pytest.mark.parametrize("text", ["![p](attachment:gone.png) <b onclick=a>", "a" * 100_001])
+def test_what_cannot_be_rendered_is_shown_as_text(text):
+    assert shown_markdown({}, text).startswith("<p>(not rendered") and "<b" not in shown_markdown({}, text)
 
 
 def test_of_an_output_only_text_pictures_and_clean_html_are_shown():
