@@ -329,7 +329,8 @@ class SafeExecute(Execute):
     """Execute a submission; a cell that kills or blocks the kernel fails, and a fresh kernel runs the rest.
 
     In a fresh kernel the id's cell and the paper's own cells run again, so that a question is lost and not the paper.
-    Output is cut while it arrives, so that endless printing fills neither memory nor the feedback. What a cell writes
+    Output is cut while it arrives, so that endless printing fills neither memory nor the feedback, and made harmless
+    before anything else sees it. What a cell writes
     on stderr counts as output: nbgrader would take the points of a test for a mere warning.
     """
 
@@ -356,7 +357,11 @@ class SafeExecute(Execute):
             shutil.copytree(resources["metadata"]["path"], self.folder, ignore=without)
             for path in self.folder.rglob("*"):
                 path.chmod(0o644 if path.is_file() else 0o755)
-            return super().preprocess(notebook, resources, km)
+            notebook, resources = super().preprocess(notebook, resources, km)
+        notebook.metadata.pop("widgets", None)
+        for cell in notebook.cells:
+            make_harmless(cell)
+        return notebook, resources
 
     def create_kernel_manager(self):
         self.kernel_name = "python3"
@@ -468,30 +473,28 @@ def is_base64(text) -> bool:
         return False
 
 
-class HarmlessOutputs(NbGraderPreprocessor):
-    """Keep of each output what can't run in the teacher's browser: text, pictures, and HTML that was cleaned.
+def make_harmless(cell: NotebookNode) -> None:
+    """Keep of each output of `cell` what can't run in the teacher's browser: text, pictures, and HTML that was cleaned.
 
     Every output is made anew from the parts that are wanted, since a kernel may send anything. No output is left as
     a cell's result, which nbgrader would take for a partial mark.
     """
+    if cell.cell_type == "code":
+        count = cell.get("execution_count")
+        cell.execution_count = count if isinstance(count, int) else None
+        cell.outputs = [harmless(output) for output in cell.outputs]
 
-    def preprocess_cell(self, cell, resources, index):
-        if cell.cell_type == "code":
-            count = cell.get("execution_count")
-            cell.execution_count = count if isinstance(count, int) else None
-            cell.outputs = [self._harmless(output) for output in cell.outputs]
-        return cell, resources
 
-    def _harmless(self, output):
-        if output.output_type == "stream":
-            return new_output("stream", name="stdout", text=str(output.text))
-        if output.output_type == "error":
-            lines = [str(line) for line in output.traceback]
-            return new_output("error", ename=str(output.ename), evalue=str(output.evalue), traceback=lines)
-        data = output.get("data", {})
-        shown = {kind: data[kind] for kind in PICTURES if kind in data and is_base64(data[kind])}
-        if "text/html" in data:
-            shown["text/html"] = clean("".join(data["text/html"]))
-        if "text/plain" in data or not shown:
-            shown["text/plain"] = "".join(data.get("text/plain", f"(not shown: {', '.join(map(str, data))})"))
-        return new_output("display_data", data=shown)
+def harmless(output: NotebookNode) -> NotebookNode:
+    if output.output_type == "stream":
+        return new_output("stream", name="stdout", text=str(output.text))
+    if output.output_type == "error":
+        lines = [str(line) for line in output.traceback]
+        return new_output("error", ename=str(output.ename), evalue=str(output.evalue), traceback=lines)
+    data = output.get("data", {})
+    shown = {kind: data[kind] for kind in PICTURES if kind in data and is_base64(data[kind])}
+    if "text/html" in data:
+        shown["text/html"] = clean("".join(data["text/html"]))
+    if "text/plain" in data or not shown:
+        shown["text/plain"] = "".join(data.get("text/plain", f"(not shown: {', '.join(map(str, data))})"))
+    return new_output("display_data", data=shown)

@@ -18,7 +18,7 @@ from nbgrader.preprocessors import (
 import course_utils
 
 sys.path.insert(0, str(Path(course_utils.__file__).parents[1]))  # authoring lies there, and is not installed
-from authoring.grading import HarmlessOutputs, RestoreCells, SafeExecute, SaveCellsHere
+from authoring.grading import RestoreCells, SafeExecute, SaveCellsHere
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
@@ -33,7 +33,6 @@ c.CourseDirectory.ignore = [".ipynb_checkpoints", "*.pyc", "__pycache__", "feedb
 c.Autograde.sanitize_preprocessors = [RestoreCells, OverwriteCells, CheckCellMetadata]
 c.Autograde.autograde_preprocessors = [
     SafeExecute,
-    HarmlessOutputs,
     IgnorePattern,
     LimitOutput,
     SaveAutoGrades,
