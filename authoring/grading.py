@@ -330,8 +330,8 @@ class SafeExecute(Execute):
 
     In a fresh kernel the id's cell and the paper's own cells run again, so that a question is lost and not the paper.
     Output is cut while it arrives, so that endless printing fills neither memory nor the feedback, and made harmless
-    before anything else sees it. What a cell writes
-    on stderr counts as output: nbgrader would take the points of a test for a mere warning.
+    before anything else sees it. What a cell writes on stderr counts as output: nbgrader would take the points of a
+    test for a mere warning.
     """
 
     max_output = Integer(1_000_000, help="characters of output that are kept of a cell").tag(config=True)

@@ -4,6 +4,8 @@ import base64
 import copy
 import io
 import os
+import subprocess
+import sys
 import tarfile
 import zipfile
 
@@ -13,8 +15,18 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
 from authoring.collecting import LARGEST, Collection, Unpacked, who_and_what
-from authoring.grading import RestoreCells, SafeExecute, clean, make_harmless, pictures, shown_markdown
-from authoring.homework import exchange, read_paper
+from authoring.grading import (
+    RestoreCells,
+    SafeExecute,
+    clean,
+    make_harmless,
+    pictures,
+    shown_markdown,
+    shut_away,
+    surroundings,
+    walls,
+)
+from authoring.homework import HOMEWORK, exchange, read_paper
 from authoring.marking import obstacle, read_roster
 
 PIXEL = base64.b64encode(b"\x89PNG").decode()
@@ -118,6 +130,27 @@ def test_what_is_left_when_the_time_is_over_fails_without_being_run():
     executor.end = 0
     late = executor.preprocess_cell(new_code_cell("while True: pass"), {}, 0)[0]
     assert [output.output_type for output in late.outputs] == ["error"]
+
+
+@pytest.mark.skipif(not shut_away(), reason="bubblewrap does not work on this machine")
+def test_behind_the_walls_there_is_the_course_and_nothing_of_the_teachers(tmp_path):
+    desk = tmp_path / "desk"
+    desk.mkdir()
+    (tmp_path / "gradebook.db").touch()
+    looks = [
+        "import course_utils, os, pathlib, socket",
+        f"print(pathlib.Path({str(tmp_path / 'gradebook.db')!r}).exists())",
+        f"print(pathlib.Path({str(HOMEWORK)!r}).exists(), pathlib.Path({str(HOMEWORK.parents[1] / '.git')!r}).exists())",
+        "print(len([name for name in os.listdir('/proc') if name.isdigit()]) < 4, 'SECRET' in os.environ)",
+        "print([name for _, name in socket.if_nameindex()])",
+        "open('mine', 'w').close()",
+        "try: open(course_utils.__file__, 'a')",
+        "except OSError as error: print(error.strerror)",
+    ]
+    line = [*walls(desk, desk), sys.executable, "-c", "\n".join(looks)]
+    seen = subprocess.run(line, env=surroundings(desk), capture_output=True, text=True)
+    wanted = ["False", "False False", "True False", "['lo']", "Read-only file system"]
+    assert (seen.stdout.splitlines(), seen.stderr) == (wanted, "")
 
 
 PAYLOADS = [

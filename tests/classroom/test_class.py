@@ -180,7 +180,10 @@ def the_class(template, course):
             FULL,
         ),
         "m-scripts": (with_scripts("m-scripts"), FULL),
-        "m-spies": (spying("m-spies", course), 2 + 2 + 2 + 1),
+        "m-spies": (
+            spying("m-spies", course),
+            2 + 2 + 2 + 1 if shut_away() else FULL,
+        ),  # it reads the solutions
         "m-leaves-a-process": (
             with_cell("m-leaves-a-process", f"import subprocess\nsubprocess.Popen(['sleep', {ASLEEP!r}])"),
             FULL,
