@@ -138,6 +138,12 @@ def marks(gradebook, name: str, course: Path) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("id")
 
 
+def failure(log: Path, course: Path) -> str:
+    """Return in one line why marking failed."""
+    errors = re.findall(r"^\s*(\w*Error: .+)$", log.read_text(encoding="utf-8"), re.M)
+    return f"marking failed: {errors[0] if errors else 'the reason is not known'} (see {log.relative_to(course)})"
+
+
 def waits(grade) -> bool:
     """Return whether a person has still to give the points of `grade`."""
     return grade.needs_manual_grade or (grade.auto_score is None and grade.manual_score is None)

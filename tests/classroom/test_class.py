@@ -168,7 +168,7 @@ def the_class(template, course):
         ),
         "dies-in-the-id": (
             answered(PAPER, "dies-in-the-id", {"student-id": "import os\nos._exit(1)"}),
-            FULL - 1,
+            FULL - 2 - 2 - 2 - 1,  # what its own constants are needed for
         ),
         "m-copied-cells": (
             in_two_copies(answered(PAPER, "m-copied-cells"), "noise", "noise-test", "friend"),
@@ -222,7 +222,7 @@ def no_use(course):
     (beside_it / "page.html").write_text(PAYLOAD)
     (beside_it / "runs.csv").symlink_to(course.root / "gradebook.db")
     return {
-        "m-other-paper": "failed",
+        "m-other-paper": "is it another paper?",
         "m-unreadable": "not to be read",
         "m-a-list": "not to be read",
         "m-two\nlines": "is no id",
@@ -231,6 +231,16 @@ def no_use(course):
         "m-missing": "there is: nothing",
         "never-came": "nothing handed in",
     }
+
+
+def as_students_have_it(notebook, template):
+    """Return `notebook` with the tests as they were handed out, where the model solution has the hidden ones too."""
+    model = {name_of(cell): cell.source for cell in answered(PAPER, "").cells if is_test(cell)}
+    public = {name_of(cell): cell.source for cell in template.cells if is_test(cell)}
+    for cell in notebook.cells:
+        found = [name for name, source in model.items() if cell.source == source]
+        cell.source = public[found[0]] if found else cell.source
+    return notebook
 
 
 def handed_out(template, student):
@@ -271,7 +281,7 @@ def graded(tmp_path_factory):
     course = Course(PAPER, tmp_path_factory.mktemp("class"))
     students = the_class(course.template, course)
     for student, (notebook, _) in students.items():
-        course.hand_in(student, notebook)
+        course.hand_in(student, as_students_have_it(notebook, course.template))
     unmarked = no_use(course)
     (course.root / "roster.csv").write_text("id;last_name\nann;Lee\nnever-came;Ng\n", encoding="utf-8-sig")
     start = time.perf_counter()
@@ -317,7 +327,7 @@ def test_who_has_no_mark_is_named_with_the_reason(graded):
 def test_what_was_mended_is_named(graded):
     course, _, _, _ = graded
     mended = pd.read_csv(course.root / "marks" / f"{PAPER}.csv", index_col="id").mended.fillna("")
-    assert "noise, noise-test: there more than once" in mended["m-copied-cells"]
+    assert "friend, noise, noise-test: there more than once" in mended["m-copied-cells"]
     assert "friend: answered in several cells" in mended["m-answers-beside"]
     assert "cells: found without its name" in mended["m-stripped-of-ids-too"]
     assert "page.html" in mended["m-scripts"] and "runs.csv" in mended["m-scripts"]
