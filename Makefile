@@ -1,7 +1,7 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make handout [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make handout [NB=03] · make homework [PAPER=timing] [PRIVATE=folder [SEED=2026]] · make collect PAPER=timing · make mark [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class build slides handout homework record bench lint help
+.PHONY: lab test test-browser test-class build slides handout homework collect mark record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -33,7 +33,7 @@ lab: .venv/ready
 test: .venv/ready-homework
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-browser: .venv/ready-browser build/slides/node_modules/ready
+test-browser: .venv/ready-browser .venv/ready-homework build/slides/node_modules/ready
 	$(BIN)/python -m pytest tests/browser
 
 test-class: .venv/ready-homework
@@ -56,7 +56,13 @@ build/slides/node_modules/ready: authoring/deck/package.json
 	@touch $@
 
 homework: .venv/ready-homework
-	$(BIN)/python -m authoring.homework $(PAPER)
+	$(BIN)/python -m authoring.homework $(PAPER) $(if $(PRIVATE),--private $(PRIVATE) --seed "$(SEED)")
+
+collect: .venv/ready-homework
+	cd $(or $(PRIVATE),notebooks/homework) && $(CURDIR)/$(BIN)/python -m nbgrader zip_collect $(PAPER) --log-level=ERROR
+
+mark: .venv/ready-homework
+	$(BIN)/python -m authoring.marking $(PAPER) $(if $(PRIVATE),--private $(PRIVATE)) $(ARGS)
 
 record: .venv/ready
 	$(BIN)/python -m authoring.record $(EXP) $(ARGS)
