@@ -3,7 +3,7 @@
 Inside `with PretendDevice("cuda"):` (or "mps") the name works as a device on any machine. As on the real ones, no
 operation takes tensors of both sides (but a number, or the indices of a tensor on the device, may lie on the
 processor), the processor's generator draws nothing there, NumPy can't read it, and MPS has no float64.
-`operations` are those that ran there, `waits` the calls of `synchronize` with their arguments.
+`operations` are those that ran there, in order of their first call, `waits` the calls of `synchronize` with their arguments.
 
 What it can't show: time, memory, a queue of work, CUDA graphs; an operation that MPS lacks, or does wrong; other
 precision (TF32); a second card; what runs in a process of its own, such as a worker of joblib.
@@ -51,7 +51,7 @@ class Operations(TorchDispatchMode):
 
     def __init__(self, kind):
         super().__init__()
-        self.kind, self.seen = kind, set()
+        self.kind, self.seen = kind, {}
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         kwargs, tensors = kwargs or {}, []
@@ -59,7 +59,7 @@ class Operations(TorchDispatchMode):
         held, target = [t for t in tensors if isinstance(t, Held)], kwargs.get("device")
         if not held and target != THERE:
             return operation(*args, **kwargs)
-        self.seen.add(str(operation))
+        self.seen[operation] = None  # a dict keeps their order
         self.refuse(operation, args, tensors, held, kwargs.get("generator"))
         inner = {name: deep(lambda part: getattr(part, "stored", part), value) for name, value in kwargs.items()}
         inner |= {} if target is None else {"device": torch.device("cpu")}
@@ -101,6 +101,8 @@ class Names(TorchFunctionMode):
         self.answers |= {getattr(Tensor, f"is_{name}").__get__: name == kind for name in ("cuda", "mps")}
 
     def __torch_function__(self, function, types, args=(), kwargs=None):
+        if function is torch.device:  # a name, not yet a place
+            return function(*args, **(kwargs or {}))
         args, kwargs = [self.own(a) for a in args], {name: self.own(a) for name, a in (kwargs or {}).items()}
         if args and isinstance(args[0], Held):
             if function in self.unreadable:
@@ -134,7 +136,7 @@ class PretendDevice(ExitStack):
 
     @property
     def operations(self):
-        return self.modes[0].seen
+        return list(self.modes[0].seen)
 
     def __enter__(self):
         change = self.enter_context(pytest.MonkeyPatch.context())

@@ -18,7 +18,7 @@ num_examples = 60_000
 batch_sizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
 networks = {"784-128-10": (784, 128, 10), "784-512x5-10": (784, 512, 512, 512, 512, 512, 10)}
 precisions = {"fp32": torch.float32, "bf16": torch.bfloat16}
-matmul_size = {"cpu": 2048, "cuda": 8192}
+matmul_size = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 runs = range(1, 6)
 
 
