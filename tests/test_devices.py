@@ -159,7 +159,7 @@ def test_batches_are_the_same_ones_wherever_they_lie(device):
 
 def test_an_update_there_is_timed_with_a_clock_that_waits(device):
     model, digits = network_and_digits(device.kind)
-    curve = timing.time_updates(model, *load_mnist()[0][:20], [1, 20], repeats=1)
+    curve = timing.time_updates(model, *vars(digits.to("cpu")).values(), [1, 20], repeats=1)
     assert (curve["update_ms"] > 0).all() and device.waits and curve.device
 
 
@@ -203,3 +203,51 @@ def test_a_page_runs_on_the_device_that_its_reader_names(device, page, monkeypat
     exec(compile(source, page.stem, "exec"), {"__name__": "__main__"})
     assert device.operations[0] == torch.ops.aten.empty.memory_format, "the page asks whether the device is there"
     assert len(device.operations) > 15 and torch.get_num_threads() == threads
+
+
+SMALLEST = {  # an experiment's constants in small, and a cell for them
+    "batch_size_cifar10": ({}, {"num_train": 40}),
+    "batch_size_digits": ({"num_steps": {20: 1000}}, {}),
+    "batch_size_mnist": ({}, {"budget": "epochs"}),
+    "batch_timing": ({"num_examples": 10}, {"network": "784-128-10", "largest": 5, "mode": "eager", "precision": "bf16"}),
+    "growing_batch_digits": ({"phases": (1, 1)}, {"change": "rate"}),
+    "keskar_c1": ({"stop": {"max_epochs": 1, "patience": 1}}, {"num_train": 40, "width": 4}),
+    "keskar_f1": ({"rates": {"adam": 1e-9}, "sizes": (784, 8, 10)}, {"num_train": 40, "batch_norm": True}),
+    "leave_zero": ({"num_steps": 5}, {"momentum": 0.9}),
+    "momentum_decay": ({"num_epochs": 1, "drop_at": 1, "eval_steps": [3]}, {"form": "velocity", "decay": True}),
+    "momentum_grid": ({"num_steps": 5, "eval_steps": [5]}, {"momentum": 0.9}),
+    "noise_scale_digits": ({"steps": (0, 2), "draws": 2}, {}),
+    "scale_free_sharpness": ({"level": 9.0, "radii": {"1": 1.0}}, {"optimizer": "adam"}),
+    "sharpness_digits": ({"levels": [9.0]}, {}),
+    "six_training_sets": ({"num_train": 40, "levels": [9.0], "change_at": 9.0, "change_to": 9.0}, {}),
+    "warm_up_digits": ({"num_epochs": 1}, {"warm_up": 0.5}),
+    "wrong_labels_digits": ({"num_steps": 5}, {}),
+}
+
+
+def few(make, where):
+    """Return a loader of 60, 20 and 20 examples that lie on `where`."""
+    return lambda *, full=False: tuple(split[:n].to(where) for split, n in zip(make(), (60, 20, 20), strict=True))
+
+
+def colours():
+    return [Split(torch.rand(60, 3, 32, 32), torch.arange(60) % 10)] * 3
+
+
+@pytest.mark.parametrize("name", [path.stem for path in sorted(EXPERIMENTS.glob("*.py"))])
+def test_the_smallest_cell_of_an_experiment_runs_there(device, name):
+    """An experiment that stays on the processor is given its network and digits on the device."""
+    names = {"__name__": "experiment"}
+    exec((EXPERIMENTS / f"{name}.py").read_text("utf-8"), names)
+    constants, cell = SMALLEST[name]
+    stays = not {"device", "matmul_size"} & names.keys()
+    where = device.kind if stays else "cpu"
+    names |= {"load_mnist": few(load_mnist, where), "load_cifar10": few(colours, where)} | constants
+    names |= {"mlp": lambda *sizes, **rest: mlp(*sizes, **rest).to(where), "device": device.kind}
+    first = names["grid"][0] if isinstance(names["grid"], list) else {k: v[0] for k, v in names["grid"].items()}
+    known = {"batch_size": 20, "lr": 0.1, "device": device.kind}
+    cell = first | {key: value for key, value in known.items() if key in first} | cell
+    rows = names["run"](**cell)
+    rows = rows if isinstance(rows, list) else [rows]
+    assert rows and all(set(row) <= {*names["columns"], "status"} for row in rows)
+    assert len(device.operations) > 10

@@ -11,7 +11,7 @@ import itertools
 import torch
 
 from course_utils.models import mlp
-from course_utils.timing import measure_peaks, time_updates
+from course_utils.timing import measure_peaks, pinned_threads, time_updates
 
 jobs = 1  # curves must not share the machine
 num_examples = 60_000
@@ -45,9 +45,9 @@ clock = [name for name in columns if name not in ("batch_size", "peak_mib")]
 
 def run(device, threads, network, largest, mode, precision, run):
     """Return a row for each batch size; `run` only tells repetitions apart."""
-    torch.set_num_threads(threads)
     dtype = precisions[precision]
-    peaks = measure_peaks(device, size=matmul_size[device], dtype=dtype)
+    with pinned_threads(threads):
+        peaks = measure_peaks(device, size=matmul_size[device], dtype=dtype)
     images = torch.rand(num_examples, 1, 28, 28).to(dtype)
     labels = torch.randint(10, (num_examples,))
     model = mlp(networks[network], seed=0).to(device, dtype)
