@@ -1,7 +1,7 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make site · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class build slides homework record bench lint help
+.PHONY: lab test test-browser test-class build slides site homework record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -50,6 +50,15 @@ build/slides/node_modules/ready: authoring/deck/package.json
 	@command -v npm >/dev/null || { echo "Slides need npm once, for reveal.js and MathJax: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
 	@mkdir -p build/slides && cp $< build/slides
 	npm install --prefix build/slides --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
+site: .venv/ready-site build/site-tools/node_modules/ready
+	$(BIN)/python -m authoring.site
+
+build/site-tools/node_modules/ready: authoring/site/package.json
+	@command -v npm >/dev/null || { echo "The site needs npm once, for KaTeX: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
+	@mkdir -p build/site-tools && cp $< build/site-tools
+	npm install --prefix build/site-tools --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
 homework: .venv/ready-homework
