@@ -26,7 +26,7 @@ from authoring.build import NOTEBOOKS, lesson_of, read_source, sources
 
 ROOT = NOTEBOOKS.parent
 BYTES = 2_900_000  # of frames in a film; in base64 that is 3.9 MB
-FRAMES = 700  # at most, for the time they take to draw
+FRAMES = 600  # at most, for the time they take to draw
 LEVELS = 16  # of each colour: a third smaller than all 256, and the difference is not to be seen
 
 
@@ -122,18 +122,34 @@ def shoot(fig, update, controls) -> dict[str, Any]:
     for settings in itertools.product(*chosen.values()):
         alt, strips = camera.take(dict(zip(chosen, settings, strict=True)))
         alts.append(alt)
-        for strip in strips:
-            if strip.any() and strip.tobytes() not in numbers:
-                numbers[strip.tobytes()] = len(pictures)
+        marks = [hashlib.sha256(strip).digest() if strip.any() else None for strip in strips]
+        for mark, strip in zip(marks, strips, strict=True):
+            if mark and mark not in numbers:
+                numbers[mark] = len(pictures)
                 pictures.append(_webp(strip))
-        frames.append([numbers.get(strip.tobytes(), -1) for strip in strips])
+        frames.append([numbers.get(mark, -1) for mark in marks])
     told = [
-        {"label": c.label, "values": [_told(v) for v in chosen[name]], "start": chosen[name].index(start[name])}
+        {
+            "label": c.label,
+            "values": [_told(v) for v in chosen[name]],
+            "start": chosen[name].index(start[name]),
+        }
         for name, c in controls.items()
     ]
     height, width = camera.still.shape[:2]
-    whole = {"of": math.prod(len(v) for v in values.values()), "size": [width, height], "cuts": camera.cuts[:-1]}
-    return {**whole, "still": _webp(camera.still), "controls": told, "alts": alts, "frames": frames, "pictures": pictures}
+    whole = {
+        "of": math.prod(len(v) for v in values.values()),
+        "size": [width, height],
+        "cuts": camera.cuts[:-1],
+    }
+    return {
+        **whole,
+        "still": _webp(camera.still),
+        "controls": told,
+        "alts": alts,
+        "frames": frames,
+        "pictures": pictures,
+    }
 
 
 class Camera:
@@ -182,7 +198,9 @@ class Camera:
         return [(float(np.mean(size)) * 3 / 4, names) for size, names in zip(sizes, moved_by, strict=True)]
 
 
-def thinned(values: dict[str, list], start: dict[str, Any], cost: list[tuple[float, set[str]]]) -> dict[str, list]:
+def thinned(
+    values: dict[str, list], start: dict[str, Any], cost: list[tuple[float, set[str]]]
+) -> dict[str, list]:
     """Return as many of the `values` of each control as a film has room for, its start and both ends among them.
 
     The first control, the one that a reader tries first, keeps twice as many as the others.

@@ -135,15 +135,21 @@ def _verdict(box: str) -> str:
 def _guess(name: str, comment: str, cells: list) -> str:
     """Return the form in which a reader guesses; it holds the answer that the page's `reply` gives."""
     asked = re.compile(rf"^reply\({name},", re.MULTILINE)
-    told = [output.text for cell in cells if asked.search(cell.source) for output in cell.get("outputs", [])
-            if output.output_type == "stream"]
+    told = [
+        output.text
+        for cell in cells
+        if asked.search(cell.source)
+        for output in cell.get("outputs", [])
+        if output.output_type == "stream"
+    ]
     answers = re.findall(r"It is (.+)\.$", "".join(told), re.MULTILINE)
     if not answers:
         raise ValueError(f"no cell replies to {name}")
     options = re.findall(r'"([^"]+)"', comment)
     if len(options) > 1 and answers[-1] in options:
         inputs = "".join(
-            f'<label><input type="radio" name="{name}" value="{option}"> {option}</label>' for option in options
+            f'<label><input type="radio" name="{name}" value="{option}"> {option}</label>'
+            for option in options
         )
         return _raw(_GUESS.format(data=f'data-answer="{answers[-1]}"', asked=f"{inputs} "))
     number, unit = re.match(r"(-?[\d.,]+(?:e[+-]?\d+)?)\s*(.*)", answers[-1]).groups()
@@ -215,8 +221,9 @@ def film_html(name: str, still: str, alt: str) -> str:
             rows.append(f"<fieldset><legend>{label}</legend>{choices}</fieldset>")
     drawn, there = len(told["frames"]), told["of"]
     some = "all" if drawn == there else f"{drawn:,} of the notebook's {there:,}"
+    (width, height), cuts = told["size"], " ".join(map(str, told["cuts"]))
     return (
-        f'<figure class="film" data-film="{name}"><div class="controls">{"".join(rows)}</div>'
+        f'<figure class="film" data-film="{name}" data-size="{width} {height}" data-cuts="{cuts}"><div class="controls">{"".join(rows)}</div>'
         f'<div class="screen"><img {still} alt="{html.escape(alt)}"></div>'
         f"<figcaption>Move a control: there is nothing to run. {some.capitalize()} positions are drawn here.</figcaption>"
         "</figure>"
@@ -229,7 +236,12 @@ def film_html(name: str, still: str, alt: str) -> str:
 def verdicts_markdown(claims: dict[str, Claim]) -> str:
     """Return the page of all verdicts, with fields to search and filter them."""
     texts = {source: source.read_text(encoding="utf-8") for source in sources()}
-    intro = INTRO.format(count=len(claims)).partition("-->")[2].replace("The tables below give", "The table below gives")
+    intro = (
+        INTRO.format(count=len(claims))
+        .partition("-->")[2]
+        .replace("The tables below give", "The table below gives")
+    )
+    title, first, rest = intro.strip().split("\n\n", 2)
     filters = {
         "says": ("lecture", sorted({c.says for c in claims.values()})),
         "lesson": ("lesson", sorted({c.lesson for c in claims.values()})),
@@ -244,8 +256,10 @@ def verdicts_markdown(claims: dict[str, Claim]) -> str:
     )
     meanings = "".join(f"<dt>{_badge(name)}</dt><dd>{MEANINGS[name]}</dd>" for name in VERDICTS)
     rows = "".join(_verdict_row(claim, texts) for claim in claims.values())
-    return f"{intro}\n\n" + _raw(
-        f'<dl class="meanings">{meanings}</dl>'
+    meaning = _fold(
+        "meaning", "What the words mean", _raw(f'<dl class="meanings">{meanings}</dl>') + f"\n\n{rest}"
+    )
+    return f"{title}\n\n{first}\n\n{meaning}\n\n" + _raw(
         f'<form class="filter" role="search"><label>search <input type="search" name="text"></label>{chosen}'
         f'<output role="status">{len(claims)} claims</output></form>'
         '<table class="verdicts"><thead><tr><th scope="col">claim</th><th scope="col">what the lecture says</th>'
@@ -266,11 +280,17 @@ def _verdict_row(claim: Claim, texts: dict[Path, str]) -> str:
     found = " ".join(f"{html.escape(text)}." for text in said if text)
     if claim.reference:
         link = r'<a href="https://arxiv.org/abs/\1">\g<0></a>'
-        found += " <small>" + re.sub(r"arXiv:(\d{4}\.\d{5})", link, html.escape(claim.reference)) + ".</small>"
+        found += (
+            " <small>" + re.sub(r"arXiv:(\d{4}\.\d{5})", link, html.escape(claim.reference)) + ".</small>"
+        )
     owner = next((source for source, text in texts.items() if f'verdict("{claim.id}"' in text), None)
     lesson = next(source for source in texts if lesson_of(source) == claim.lesson)
     place = _address(owner or lesson) + (f"#{claim.id}" if owner else "")
-    told = f"measured in {owner.stem.partition('_')[0].lstrip('0')}" if owner else f"lesson {claim.lesson}, {claim.kind}"
+    told = (
+        f"measured in {owner.stem.partition('_')[0].lstrip('0')}"
+        if owner
+        else f"lesson {claim.lesson}, {claim.kind}"
+    )
     return (
         f'<tr id="{claim.id}" data-says="{claim.says}" data-lesson="{claim.lesson}" data-kind="{claim.kind}" '
         f'data-verdict="{claim.verdict}"><th scope="row">{claim.id}<small>{claim.says}</small></th>'
@@ -306,7 +326,9 @@ def data_markdown() -> str:
 def front_markdown(picture: Callable[[str, bytes], str]) -> str:
     """Return the front page: a question and a figure that moves, three doors, the lessons, the verdicts counted."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    lessons = re.findall(r"^\| \[(.+?)\]\(notebooks/(\w+)\.ipynb\) \| (.+?) \| (\d+ min) \|$", readme, re.MULTILINE)
+    lessons = re.findall(
+        r"^\| \[(.+?)\]\(notebooks/(\w+)\.ipynb\) \| (.+?) \| (\d+ min) \|$", readme, re.MULTILINE
+    )
     cards = "".join(
         f'<li><a href="{stem}.html"><b>{html.escape(title)}</b><span>{html.escape(what)}</span><small>{time}</small></a></li>'
         for title, stem, what, time in lessons
@@ -321,7 +343,8 @@ def front_markdown(picture: Callable[[str, bytes], str]) -> str:
     source = next(source for source in sources() if source.stem.startswith("05_"))
     cell = next(c for c in nbformat.read(page_of(source), as_version=4).cells if c.id == "zigzag")
     decks = "".join(
-        f' <a href="slides/{deck.name}">{deck.stem.lstrip("0")}</a>' for deck in sorted(BUILD.glob("slides/*.html"))
+        f' <a href="slides/{deck.name}">{deck.stem.lstrip("0")}</a>'
+        for deck in sorted(BUILD.glob("slides/*.html"))
     )
     fields = {
         "film": _film(cell, source, picture).partition("\n")[2].rpartition("\n")[0],
@@ -351,7 +374,9 @@ def _contents() -> str:
 
 def _deeper(source: Path) -> str:
     """Return the part of the table of contents that a lesson holds: its deeper pages."""
-    pages = [page_of(s).stem for s in sources() if lesson_of(s) == lesson_of(source) and s.parent.name == "deeper"]
+    pages = [
+        page_of(s).stem for s in sources() if lesson_of(s) == lesson_of(source) and s.parent.name == "deeper"
+    ]
     listed = "\n".join(f"deeper/{page}" for page in pages)
     return f"\n```{{toctree}}\n:hidden:\n\n{listed}\n```\n" if pages and source.parent.name == "src" else ""
 
@@ -375,9 +400,13 @@ def stage(folder: Path) -> None:
             file.write_bytes(data.getvalue())
         made[file] = True
         up = "../" if re.match(r"\d[a-z]-", name) else ""
-        return f'src="{up}_static/figures/{file.name}" width="{width}" height="{height}"'
+        wide = ' class="wide"' if width > 800 else ""
+        return f'src="{up}_static/figures/{file.name}" width="{width}" height="{height}"{wide}'
 
-    texts = {page_of(s).relative_to(NOTEBOOKS).with_suffix(".md"): page_markdown(s, picture) + _deeper(s) for s in sources()}
+    texts = {
+        page_of(s).relative_to(NOTEBOOKS).with_suffix(".md"): page_markdown(s, picture) + _deeper(s)
+        for s in sources()
+    }
     for name in TEACHING:
         text = (NOTEBOOKS / "teaching" / f"{name}.md").read_text(encoding="utf-8")
         texts[Path("teaching", f"{name}.md")] = _linked(text)
@@ -389,7 +418,9 @@ def stage(folder: Path) -> None:
     texts[Path("index.md")] = front_markdown(picture)
     for place, text in texts.items():
         _write(folder / place, text)
-    for old in {*folder.rglob("*.md")} - {folder / place for place in texts} | {*figures.glob("*")} - made.keys():
+    for old in {*folder.rglob("*.md")} - {folder / place for place in texts} | {
+        *figures.glob("*")
+    } - made.keys():
         old.unlink()
     for part in ("experiments", "results", "homework/release", "homework/nbgrader_config.py"):
         _copy(NOTEBOOKS / part, folder / part)
@@ -448,7 +479,9 @@ def make_site() -> Path:
 @cache
 def _katex() -> subprocess.Popen:
     command = ["node", str(HERE / "katex.js"), str(TOOLS / "node_modules" / "katex")]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8")
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    )
 
 
 @cache

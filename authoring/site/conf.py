@@ -31,8 +31,12 @@ html_theme_options = {
     "show_navbar_depth": 1,
     "show_toc_level": 1,
     "article_header_end": ["article-header-buttons"],
+    "navbar_persistent": [],  # the sidebar has the search field already
+    "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "claims": [], "data": []},
+    "footer_content_items": ["copyright"],
     "logo": {"text": project},
 }
+html_context = {"default_mode": "auto"}
 html_sidebars = {"**": ["navbar-logo", "search-button-field", "sbt-sidebar-nav"]}
 
 
