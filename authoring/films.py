@@ -71,21 +71,24 @@ def films(prefixes: Sequence[str] = ()) -> list[Film]:
     return found
 
 
-def draw_films(folder: Path, wanted: Sequence[Film], *, jobs: int = 2) -> list[Path]:
-    """Draw those of the `wanted` films that `folder` lacks or that are out of date; return the paths of these."""
+def draw_films(folder: Path, wanted: Sequence[Film], *, most: int = FRAMES, jobs: int = 2) -> list[Path]:
+    """Draw those of the `wanted` films that `folder` lacks or that are out of date; return the paths of these.
+
+    `most` is how many frames a film has at most.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     stale = [film for film in wanted if not _is_fresh(folder / f"{film.name}.js", film.key)]
     stale.sort(key=lambda film: -len(film.code))  # pages that compute a while first
-    return joblib.Parallel(jobs)(joblib.delayed(draw_film)(folder, film) for film in stale)
+    return joblib.Parallel(jobs)(joblib.delayed(draw_film)(folder, film, most) for film in stale)
 
 
 def _is_fresh(path: Path, key: str) -> bool:
     return path.exists() and path.open(encoding="utf-8").readline() == f"// {key}\n"
 
 
-def draw_film(folder: Path, film: Film) -> Path:
+def draw_film(folder: Path, film: Film, most: int = FRAMES) -> Path:
     """Draw one film, write it to `folder`, return its path."""
-    told = json.dumps(shoot(*explorer(film)), ensure_ascii=False, separators=(",", ":"))
+    told = json.dumps(shoot(*explorer(film), most), ensure_ascii=False, separators=(",", ":"))
     path, unfinished = folder / f"{film.name}.js", folder / f"{film.name}.tmp"
     unfinished.write_text(f"// {film.key}\nfilmed({json.dumps(film.name)}, {told});\n", encoding="utf-8")
     return unfinished.replace(path)
@@ -107,7 +110,7 @@ def explorer(film: Film) -> tuple:
     return handed[-1]
 
 
-def shoot(fig, update, controls) -> dict[str, Any]:
+def shoot(fig, update, controls, most: int = FRAMES) -> dict[str, Any]:
     """Return a film as what JSON can say.
 
     `size` [width, height], `cuts` (where a strip begins), `still` and `pictures` (WebP as base64), `controls` (label,
@@ -117,7 +120,7 @@ def shoot(fig, update, controls) -> dict[str, Any]:
     camera = Camera(fig, update)
     values = {name: _plain(control.values) for name, control in controls.items()}
     start = {name: _nearest(values[name], control.start) for name, control in controls.items()}
-    chosen = thinned(values, start, camera.cost(values, start))
+    chosen = thinned(values, start, camera.cost(values, start), most)
     frames, alts, numbers, pictures = [], [], {}, []
     for settings in itertools.product(*chosen.values()):
         alt, strips = camera.take(dict(zip(chosen, settings, strict=True)))
@@ -199,7 +202,7 @@ class Camera:
 
 
 def thinned(
-    values: dict[str, list], start: dict[str, Any], cost: list[tuple[float, set[str]]]
+    values: dict[str, list], start: dict[str, Any], cost: list[tuple[float, set[str]]], most: int = FRAMES
 ) -> dict[str, list]:
     """Return as many of the `values` of each control as a film has room for, its start and both ends among them.
 
@@ -211,7 +214,7 @@ def thinned(
 
     def too_many():
         size = sum(bytes_each * math.prod(count[n] for n in names) for bytes_each, names in cost)
-        return size > BYTES or math.prod(count.values()) > FRAMES
+        return size > BYTES or math.prod(count.values()) > most
 
     while too_many() and (longer := [name for name in count if count[name] > least[name]]):
         count[max(longer, key=lambda name: count[name] / (2 if name == first else 1))] -= 1

@@ -1,10 +1,15 @@
-"""Make the site: `python -m authoring.site`, after `make slides` with the decks.
+"""Make the site: `python -m authoring.site`, after `make slides` with the decks; `--texts` writes what to translate too.
 
 Each page, as it was built and executed, becomes a page of `build/site` that needs no kernel and asks no other host for
 anything: code is folded, a guess is typed and compared, an explorer is a film (`authoring.films`), and a verdict links
 to the page of all verdicts and back. Formulas are set here, by KaTeX. The pages go through `build/site-pages`, as
-MyST Markdown, which Sphinx reads; what a page says, `authoring/site/` makes look.
+MyST Markdown, which Sphinx reads; `authoring/site/` holds its settings and looks.
+
+For another language, `sphinx-intl update -p build/site-texts -d authoring/site/locale -l zh_TW` makes the files to fill
+in. The site offers a language once every text has a translation; figures, outputs and controls stay English.
 """
+
+from __future__ import annotations
 
 import base64
 import hashlib
@@ -18,7 +23,7 @@ import subprocess
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -27,13 +32,14 @@ from PIL import Image
 
 from authoring.build import NOTEBOOKS, lesson_of, page_of, sources, stale_cells
 from authoring.claims_table import INTRO, MEANINGS
-from authoring.films import draw_films, film_name, films, shows_explorer
+from authoring.films import FRAMES, Film, draw_films, film_name, films, shows_explorer
 from course_utils.checks import find
 from course_utils.claims import COLORS, VERDICTS, Claim, load_claims
+from course_utils.plotting import CSS_PIXELS_PER_INCH
 
 ROOT, HERE = NOTEBOOKS.parent, Path(__file__).with_suffix("")
 BUILD = ROOT / "build"
-PAGES, SITE, FILMS, TOOLS = BUILD / "site-pages", BUILD / "site", BUILD / "films", BUILD / "site-tools"
+TOOLS, LOCALE = BUILD / "site-tools", HERE / "locale"
 TEACHING = ("glossary", "lecturing", "homework")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 ADDRESS = PROJECT["urls"]["Repository"]
@@ -49,8 +55,8 @@ DECK_NEEDS = (  # of what the decks load
 # ---- a page's cells as Markdown
 
 
-def page_markdown(source: Path, picture: Callable[[str, bytes], str]) -> str:
-    """Return a page as MyST Markdown; `picture(name, png)` keeps a figure and returns its place and size as HTML.
+def page_markdown(source: Path, shelf: Shelf) -> str:
+    """Return a page as MyST Markdown; `shelf` keeps its figures and has its films.
 
     Raises ValueError where the page and its source differ, and where a guess has no reply.
     """
@@ -67,9 +73,9 @@ def page_markdown(source: Path, picture: Callable[[str, bytes], str]) -> str:
         elif checked := re.search(r'^check\("(\w+)"', cell.source, re.MULTILINE):
             parts.append(_exercise(checked[1], cell, source))
         elif shows_explorer(cell):
-            parts += [_film(cell, source, picture), _code(cell)]
+            parts += [_film(cell, source, shelf), _code(cell)]
         else:
-            parts += [_code(cell), _outputs(cell, stem, picture)]
+            parts += [_code(cell), _outputs(cell, stem, shelf)]
     tools = _raw('<p class="tools"><button type="button" id="all-code" hidden>Show all code</button></p>')
     title, rest = parts[0].partition("\n")[::2]
     return "\n\n".join([title, tools, rest, *parts[1:]]) + "\n"
@@ -99,7 +105,7 @@ def _code(cell) -> str:
     return _fold("code", told, _listing(cell.source.strip("\n")))
 
 
-def _outputs(cell, stem: str, picture: Callable[[str, bytes], str]) -> str:
+def _outputs(cell, stem: str, shelf: Shelf) -> str:
     """Return a cell's outputs as HTML, folded where they answer a guess."""
     shown = []
     for number, output in enumerate(cell.outputs):
@@ -108,7 +114,7 @@ def _outputs(cell, stem: str, picture: Callable[[str, bytes], str]) -> str:
             text = output.text.removeprefix("No guess made.\n").rstrip("\n")
             shown.append(f'<pre class="printed" tabindex="0">{html.escape(text)}</pre>')
         elif "image/png" in data:
-            place = picture(f"{stem}-{cell.id}-{number}", base64.b64decode(data["image/png"]))
+            place = shelf.picture(f"{stem}-{cell.id}-{number}", base64.b64decode(data["image/png"]))
             alt = html.escape(output.metadata["image/png"]["alt"])
             shown.append(f'<figure><img {place} alt="{alt}" loading="lazy"></figure>')
         elif 'class="verdict"' in data["text/html"]:
@@ -186,24 +192,22 @@ def _exercise(name: str, cell, source: Path) -> str:
 # ---- films
 
 
-@cache
-def film(name: str) -> dict:
-    """Return a film that was drawn."""
-    text = (FILMS / f"{name}.js").read_text(encoding="utf-8")
-    return json.loads(text.partition("\n")[2].partition(", ")[2].rstrip("\n;").removesuffix(")"))
-
-
-def _film(cell, source: Path, picture: Callable[[str, bytes], str]) -> str:
+def _film(cell, source: Path, shelf: Shelf) -> str:
     """Return an explorer as a film: its controls, and the picture at their start until a reader touches one."""
     (output,) = (o for o in cell.outputs if "image/png" in o.get("data", {}))
     name = film_name(source, cell)
-    still = picture(name, base64.b64decode(output.data["image/png"]))
-    return _raw(film_html(name, still, output.metadata["image/png"]["alt"]))
+    still = shelf.picture(name, base64.b64decode(output.data["image/png"]))
+    return _raw(film_html(name, shelf.film(name), still, output.metadata["image/png"]["alt"]))
 
 
-def film_html(name: str, still: str, alt: str) -> str:
-    """Return the HTML of a film with native controls; `still` is its first picture's place and size."""
-    told, rows = film(name), []
+def film_html(name: str, told: dict | None, still: str, alt: str) -> str:
+    """Return the HTML of a film with native controls; `still` is its first picture's place and size.
+
+    Where the film was not drawn, `told` is None and the picture stands alone.
+    """
+    if told is None:
+        return f'<figure><img {still} alt="{html.escape(alt)}"></figure>'
+    rows = []
     for number, control in enumerate(told["controls"]):
         label, values, start = control["label"], control["values"], control["start"]
         if re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", values[0]):
@@ -323,7 +327,7 @@ def data_markdown() -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def front_markdown(picture: Callable[[str, bytes], str]) -> str:
+def front_markdown(shelf: Shelf) -> str:
     """Return the front page: a question and a figure that moves, three doors, the lessons, the verdicts counted."""
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     lessons = re.findall(
@@ -347,7 +351,7 @@ def front_markdown(picture: Callable[[str, bytes], str]) -> str:
         for deck in sorted(BUILD.glob("slides/*.html"))
     )
     fields = {
-        "film": _film(cell, source, picture).partition("\n")[2].rpartition("\n")[0],
+        "film": _film(cell, source, shelf).partition("\n")[2].rpartition("\n")[0],
         "cards": cards,
         "bars": bars,
         "count": len(load_claims()),
@@ -384,27 +388,41 @@ def _deeper(source: Path) -> str:
 # ---- from the pages to the site
 
 
-def stage(folder: Path) -> None:
-    """Write what Sphinx reads: every page as Markdown, and below `_static` the figures, films and fonts."""
-    figures, made = folder / "_static" / "figures", {}
+class Shelf:
+    """Where the site's figures and films lie: `folder`/figures, which it fills, and `films`, which were drawn."""
 
-    def picture(name: str, png: bytes) -> str:
+    def __init__(self, folder: Path, films: Path):
+        self.figures, self.films = folder / "figures", films
+        self.kept: set[Path] = set()
+        self.figures.mkdir(parents=True, exist_ok=True)
+
+    def picture(self, name: str, png: bytes) -> str:
         """Keep a figure as WebP, without loss, and return its place, seen from the page, and its size on the page."""
         image = Image.open(io.BytesIO(png))
-        width, height = (round(side * 104 / 150) for side in image.size)
-        file = figures / f"{name}-{hashlib.sha256(png).hexdigest()[:8]}.webp"
+        width, height = (round(side * CSS_PIXELS_PER_INCH / 150) for side in image.size)
+        file = self.figures / f"{name}-{hashlib.sha256(png).hexdigest()[:8]}.webp"
         if not file.exists():
-            file.parent.mkdir(parents=True, exist_ok=True)
             data = io.BytesIO()
             image.convert("RGB").save(data, "webp", lossless=True, quality=60, method=4)
             file.write_bytes(data.getvalue())
-        made[file] = True
+        self.kept.add(file)
         up = "../" if re.match(r"\d[a-z]-", name) else ""
         wide = ' class="wide"' if width > 800 else ""
         return f'src="{up}_static/figures/{file.name}" width="{width}" height="{height}"{wide}'
 
+    def film(self, name: str) -> dict | None:
+        """Return what a film says, or None where it was not drawn."""
+        file = self.films / f"{name}.js"
+        if not file.exists():
+            return None
+        return json.loads(re.search(r"\{.*\}", file.read_text(encoding="utf-8"), re.DOTALL)[0])
+
+
+def stage(folder: Path, drawn: Path) -> None:
+    """Write to `folder` what Sphinx reads: every page as Markdown, and below `_static` figures, films and fonts."""
+    shelf = Shelf(folder / "_static", drawn)
     texts = {
-        page_of(s).relative_to(NOTEBOOKS).with_suffix(".md"): page_markdown(s, picture) + _deeper(s)
+        page_of(s).relative_to(NOTEBOOKS).with_suffix(".md"): page_markdown(s, shelf) + _deeper(s)
         for s in sources()
     }
     for name in TEACHING:
@@ -415,17 +433,15 @@ def stage(folder: Path) -> None:
     texts[Path("teaching", "homework.md")] += f"\n## The papers\n\nAs students get them:\n\n{listed}\n"
     texts[Path("claims.md")] = verdicts_markdown(load_claims())
     texts[Path("data.md")] = data_markdown()
-    texts[Path("index.md")] = front_markdown(picture)
+    texts[Path("index.md")] = front_markdown(shelf)
     for place, text in texts.items():
         _write(folder / place, text)
-    for old in {*folder.rglob("*.md")} - {folder / place for place in texts} | {
-        *figures.glob("*")
-    } - made.keys():
+    pages = {folder / place for place in texts}
+    for old in [*({*folder.rglob("*.md")} - pages), *({*shelf.figures.iterdir()} - shelf.kept)]:
         old.unlink()
     for part in ("experiments", "results", "homework/release", "homework/nbgrader_config.py"):
         _copy(NOTEBOOKS / part, folder / part)
-    for film_drawn in films():
-        _copy(FILMS / f"{film_drawn.name}.js", folder / "_static" / "films" / f"{film_drawn.name}.js")
+    _copy(drawn, folder / "_static" / "films")
     katex = TOOLS / "node_modules" / "katex" / "dist"
     _copy(katex / "katex.min.css", folder / "_static" / "katex" / "katex.min.css")
     for font in katex.glob("fonts/*.woff2"):
@@ -447,30 +463,82 @@ def _copy(origin: Path, target: Path) -> None:
         shutil.copy2(origin, target)
 
 
-def make_site() -> Path:
-    """Make `build/site` and return its front page; raise ValueError or SphinxError where a page can't be made."""
-    from sphinx.application import Sphinx
+def make_site(build: Path = BUILD, wanted: Sequence[Film] | None = None, *, most: int = FRAMES) -> Path:
+    """Make the site in the folder `build`, in English and every language that is complete; return its front page.
 
-    drawn = draw_films(FILMS, films(), jobs=os.cpu_count() or 1)
-    print(f"{len(drawn)} films drawn anew, {len(films()) - len(drawn)} as they were")
-    stage(PAGES)
-    sphinx = Sphinx(
-        srcdir=PAGES,
-        confdir=HERE,
-        outdir=SITE,
-        doctreedir=BUILD / "site-doctrees",
-        buildername="html",
-        status=None,
-        warningiserror=True,
+    Draws the films that are `wanted`, by default all, of at most so many frames. Raises ValueError where a page
+    can't be made, a formula can't be read, or a link within the site leads nowhere.
+    """
+    pages, site = build / "site-pages", build / "site"
+    drawn = draw_films(
+        build / "films", films() if wanted is None else wanted, most=most, jobs=os.cpu_count() or 1
     )
-    sphinx.build()
+    print(f"films drawn anew: {', '.join(film.stem for film in drawn) or 'none'}")
+    stage(pages, build / "films")
+    shutil.rmtree(site / "_static", ignore_errors=True)  # figures and films that are no more
+    languages = ["en"]
+    if LOCALE.exists():
+        languages += complete_languages(LOCALE, extract_texts(build))
+    for language in languages:
+        folder = site if language == "en" else site / language
+        _run_sphinx(build, folder, "html", language=language, languages=languages)
+        for deck in (BUILD / "slides").glob("*.html"):
+            _copy(deck, folder / "slides" / deck.name)
+            for part in DECK_NEEDS:
+                _copy(BUILD / "slides" / part, folder / "slides" / part)
+    return site / "index.html"
+
+
+def _run_sphinx(
+    build: Path, folder: Path, builder: str, *, language: str = "en", languages: Sequence[str] = ()
+):
+    from sphinx.application import Sphinx
+    from sphinx.errors import SphinxError
+
+    static = [str(HERE / "static"), str(build / "site-pages" / "_static")]
+    own = {"html_static_path": static, "language": language, "html_context.languages": list(languages)}
+    try:
+        sphinx = Sphinx(
+            srcdir=build / "site-pages",
+            confdir=HERE,
+            outdir=folder,
+            doctreedir=build / f"site-doctrees-{builder}-{language}",
+            buildername=builder,
+            confoverrides=own,
+            status=None,
+            warningiserror=True,
+        )
+        sphinx.build()
+    except SphinxError as error:
+        raise ValueError(str(error)) from None
     if sphinx.statuscode:
-        raise ValueError("Sphinx warned: see above")
-    for deck in (BUILD / "slides").glob("*.html"):
-        _copy(deck, SITE / "slides" / deck.name)
-        for part in DECK_NEEDS:
-            _copy(BUILD / "slides" / part, SITE / "slides" / part)
-    return SITE / "index.html"
+        raise ValueError("the site has faults, told above")
+
+
+def extract_texts(build: Path = BUILD) -> Path:
+    """Write the texts of the staged pages, to be translated, as .pot files; return their folder."""
+    _run_sphinx(build, build / "site-texts", "gettext")
+    return build / "site-texts"
+
+
+def complete_languages(locale: Path, texts: Path) -> list[str]:
+    """Return the languages below `locale` (zh_TW/LC_MESSAGES/05_momentum.po) in which no text of `texts` is missing."""
+    from babel.messages.pofile import read_po
+
+    wanted = {
+        file.relative_to(texts): {message.id for message in read_po(file.open("rb")) if message.id}
+        for file in texts.rglob("*.pot")
+    }
+
+    def is_complete(folder: Path) -> bool:
+        for file, ids in wanted.items():
+            translated = folder / file.with_suffix(".po")
+            there = read_po(translated.open("rb")) if translated.exists() else []
+            if ids - {message.id for message in there if message.string and not message.fuzzy}:
+                return False
+        return True
+
+    return [folder.parent.name for folder in sorted(locale.glob("*/LC_MESSAGES")) if is_complete(folder)]
 
 
 # ---- what Sphinx calls, by authoring/site/conf.py
@@ -524,5 +592,7 @@ def order_pages(app, pagename: str, _template, context: dict, _doctree) -> None:
 if __name__ == "__main__":
     try:
         print(f"→ {make_site().relative_to(ROOT)}")
+        if "--texts" in sys.argv:
+            print(f"→ {extract_texts().relative_to(ROOT)}")
     except ValueError as error:
         sys.exit(str(error))

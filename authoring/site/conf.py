@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from authoring.site import PAGES, order_pages, set_formula
+from authoring.site import order_pages, set_formula
 
 HERE = Path(__file__).parent
 
@@ -10,6 +10,10 @@ project = "Batches and Momentum"
 html_title = project
 copyright = "the authors. Code: MIT. Text and figures: CC BY 4.0"
 language = "en"
+locale_dirs = ["locale"]
+gettext_compact = False  # a file of texts for each page
+gettext_uuid = False
+templates_path = ["templates"]
 extensions = ["myst_parser"]
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
@@ -17,7 +21,6 @@ smartquotes = False  # quotation marks stay as the pages have them
 exclude_patterns = ["homework/release"]
 
 html_theme = "sphinx_book_theme"
-html_static_path = [str(HERE / "static"), str(PAGES / "_static")]
 html_css_files = ["katex/katex.min.css", "course.css"]
 html_js_files = [("course.js", {"defer": ""})]
 html_favicon = str(HERE / "static" / "icon.svg")
@@ -30,13 +33,13 @@ html_theme_options = {
     "use_fullscreen_button": False,
     "show_navbar_depth": 1,
     "show_toc_level": 1,
-    "article_header_end": ["article-header-buttons"],
+    "article_header_end": ["languages", "article-header-buttons"],
     "navbar_persistent": [],  # the sidebar has the search field already
     "secondary_sidebar_items": {"**": ["page-toc"], "index": [], "claims": [], "data": []},
     "footer_content_items": ["copyright"],
     "logo": {"text": project},
 }
-html_context = {"default_mode": "auto"}
+html_context = {"default_mode": "auto", "languages": []}
 html_sidebars = {"**": ["navbar-logo", "search-button-field", "sbt-sidebar-nav"]}
 
 

@@ -243,7 +243,18 @@ function filterVerdicts() {
   apply();
 }
 
+// A link to a verdict opens what it lies in.
+function unfold() {
+  let fold = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!fold) return;
+  const target = fold;
+  while ((fold = fold.parentElement?.closest("details"))) fold.open = true;
+  target.scrollIntoView();
+}
+
 document.addEventListener("DOMContentLoaded", () => {
+  unfold();
+  addEventListener("hashchange", unfold);
   foldCode();
   takeGuesses();
   document.querySelectorAll("figure.film").forEach(figure => new Projector(figure));
