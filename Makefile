@@ -33,7 +33,7 @@ lab: .venv/ready
 test: .venv/ready-homework
 	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg tests notebooks/*.ipynb notebooks/deeper/*.ipynb
 
-test-browser: .venv/ready-browser build/slides/node_modules/ready
+test-browser: .venv/ready-browser .venv/ready-site build/slides/node_modules/ready build/site-tools/node_modules/ready
 	$(BIN)/python -m pytest tests/browser
 
 test-class: .venv/ready-homework
@@ -67,7 +67,7 @@ homework: .venv/ready-homework
 record: .venv/ready
 	$(BIN)/python -m authoring.record $(EXP) $(ARGS)
 
-bench: .venv/ready-bench .venv/ready-browser
+bench: .venv/ready-bench .venv/ready-browser site
 	$(BIN)/python -m benchmarks
 
 lint: .venv/ready

@@ -25,7 +25,7 @@ from PIL import Image
 from authoring.build import NOTEBOOKS, lesson_of, read_source, sources
 
 ROOT = NOTEBOOKS.parent
-BYTES = 2_900_000  # of frames in a film; in base64 that is 3.9 MB
+BYTES = 2_750_000  # of frames in a film; in base64, with the alt texts, 3.9 MB
 FRAMES = 600  # at most, for the time they take to draw
 LEVELS = 16  # of each colour: a third smaller than all 256, and the difference is not to be seen
 
@@ -173,7 +173,7 @@ class Camera:
         self.moving = fig.findobj(lambda artist: artist.get_animated())
         self.background = self.canvas.copy_from_bbox(fig.bbox)
         self.still = np.asarray(self.canvas.buffer_rgba()).copy()
-        lefts = sorted(max(0, int(ax.get_tightbbox().x0)) for ax in fig.axes)
+        lefts = sorted(max(0, int(ax.get_tightbbox().x0) - 4) for ax in fig.axes)
         self.cuts = [0, *lefts[1:], self.still.shape[1]]
 
     def take(self, settings: dict) -> tuple[str, list[np.ndarray]]:
