@@ -1,11 +1,12 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make site · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make site · make pdf · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class build slides site homework record bench lint help
+.PHONY: lab test test-browser test-class build slides site pdf homework record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
+CHROMIUM ?= $(or $(shell command -v chromium),google-chrome)
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
@@ -54,6 +55,11 @@ build/slides/node_modules/ready: authoring/deck/package.json
 
 site: .venv/ready-site build/site-tools/node_modules/ready
 	$(BIN)/python -m authoring.site
+
+pdf: site
+	@mkdir -p build/pdf
+	for page in build/site/[0-9]*.html; do \
+	  $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer --print-to-pdf=build/pdf/$$(basename $$page .html).pdf file://$(CURDIR)/$$page; done
 
 build/site-tools/node_modules/ready: authoring/site/package.json
 	@command -v npm >/dev/null || { echo "The site needs npm once, for KaTeX: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }

@@ -116,7 +116,7 @@ def _outputs(cell, stem: str, shelf: Shelf) -> str:
         elif "image/png" in data:
             place = shelf.picture(f"{stem}-{cell.id}-{number}", base64.b64decode(data["image/png"]))
             alt = html.escape(output.metadata["image/png"]["alt"])
-            shown.append(f'<figure><img {place} alt="{alt}" loading="lazy"></figure>')
+            shown.append(f'<figure><img {place} alt="{alt}" decoding="async"></figure>')
         elif 'class="verdict"' in data["text/html"]:
             shown.append(_verdict(data["text/html"]))
         else:
@@ -403,7 +403,7 @@ class Shelf:
         file = self.figures / f"{name}-{hashlib.sha256(png).hexdigest()[:8]}.webp"
         if not file.exists():
             data = io.BytesIO()
-            image.convert("RGB").save(data, "webp", lossless=True, quality=60, method=4)
+            image.convert("RGB").save(data, "webp", lossless=True, quality=40, method=2)
             file.write_bytes(data.getvalue())
         self.kept.add(file)
         up = "../" if re.match(r"\d[a-z]-", name) else ""
