@@ -482,11 +482,24 @@ def make_site(build: Path = BUILD, wanted: Sequence[Film] | None = None, *, most
     for language in languages:
         folder = site if language == "en" else site / language
         _run_sphinx(build, folder, "html", language=language, languages=languages)
+        for page in folder.rglob("*.html"):
+            page.write_text(_mended(page.read_text(encoding="utf-8")), encoding="utf-8")
         for deck in (BUILD / "slides").glob("*.html"):
             _copy(deck, folder / "slides" / deck.name)
             for part in DECK_NEEDS:
                 _copy(BUILD / "slides" / part, folder / "slides" / part)
     return site / "index.html"
+
+
+def _mended(page: str) -> str:
+    """Return a page without what the theme gets wrong.
+
+    Its icons are a font already, and a script of 1.6 MB draws them again; the sidebar's arrows and the search button
+    have no name, or another than they show.
+    """
+    page = re.sub(r"<(script|link)\b[^>]*fontawesome\.js[^>]*>(</script>)?", "", page)
+    page = re.sub(r'(<button class="btn search-button-field[^>]*) aria-label="Search"', r"\1", page)
+    return page.replace("<summary><span", '<summary aria-label="deeper pages"><span')
 
 
 def _run_sphinx(

@@ -19,7 +19,7 @@ FAULTS = """async scheme => {
   document.documentElement.dataset.theme = scheme;
   document.querySelectorAll("details").forEach(fold => fold.open = true);
   const rules = scheme === "dark" ? {runOnly: ["color-contrast"]} : {};
-  const {violations} = await axe.run(document, {...rules, resultTypes: ["violations"]});
+  const {violations} = await axe.run(document, {...rules, preload: false, resultTypes: ["violations"]});
   return violations.filter(v => ["serious", "critical"].includes(v.impact))
     .map(v => `${v.id} (${scheme}): ${v.nodes.length} × such as ${v.nodes[0].html.slice(0, 160)}`);
 }"""
@@ -116,11 +116,10 @@ def test_a_film_answers_keys_with_another_picture_and_says_what_it_shows(open_pa
     before = figure.locator("img").get_attribute("alt")
     slider = figure.locator("input[type=range]").first
     slider.focus()
-    for key in ("Home", "ArrowRight"):
-        page.keyboard.press(key)
-    second = slider.get_attribute("data-values").split()[1]
-    figure.locator(f"canvas[aria-label*='{second}']").wait_for()
-    assert figure.locator("output").first.inner_text() == second == slider.get_attribute("aria-valuetext")
+    page.keyboard.press("End")
+    last = slider.get_attribute("data-values").split()[-1]
+    figure.locator(f"canvas[aria-label*='= {last}']").wait_for()
+    assert figure.locator("output").first.inner_text() == last == slider.get_attribute("aria-valuetext")
     assert figure.locator("canvas").get_attribute("aria-label") != before and faults == []
 
 
