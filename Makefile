@@ -1,11 +1,12 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make handout [NB=03] · make homework [PAPER=timing] [PRIVATE=folder [SEED=2026]] · make collect PAPER=timing · make mark [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make handout [NB=03] · make site · make pdf · make homework [PAPER=timing] [PRIVATE=folder [SEED=2026]] · make collect PAPER=timing · make mark [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class build slides handout homework collect mark record bench lint help
+.PHONY: lab test test-browser test-class build slides handout site pdf homework collect mark record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
+CHROMIUM ?= $(or $(shell command -v chromium),google-chrome)
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
@@ -33,7 +34,7 @@ lab: .venv/ready
 test: .venv/ready-homework
 	$(BIN)/python -m pytest -n 2 --dist worksteal
 
-test-browser: .venv/ready-browser .venv/ready-homework build/slides/node_modules/ready
+test-browser: .venv/ready-browser .venv/ready-homework .venv/ready-site build/slides/node_modules/ready build/site-tools/node_modules/ready
 	$(BIN)/python -m pytest tests/browser
 
 test-class: .venv/ready-homework
@@ -55,6 +56,20 @@ build/slides/node_modules/ready: authoring/deck/package.json
 	npm install --prefix build/slides --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
+site: .venv/ready-site build/site-tools/node_modules/ready
+	$(BIN)/python -m authoring.site
+
+pdf: site
+	@mkdir -p build/pdf
+	for page in build/site/[0-9]*.html; do \
+	  $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer --print-to-pdf=build/pdf/$$(basename $$page .html).pdf file://$(CURDIR)/$$page; done
+
+build/site-tools/node_modules/ready: authoring/site/package.json
+	@command -v npm >/dev/null || { echo "The site needs npm once, for KaTeX: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
+	@mkdir -p build/site-tools && cp $< build/site-tools
+	npm install --prefix build/site-tools --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
 homework: .venv/ready-homework
 	$(BIN)/python -m authoring.homework $(PAPER) $(if $(PRIVATE),--private $(PRIVATE) --seed "$(SEED)")
 
@@ -67,7 +82,7 @@ mark: .venv/ready-homework
 record: .venv/ready
 	$(BIN)/python -m authoring.record $(EXP) $(ARGS)
 
-bench: .venv/ready-bench .venv/ready-browser
+bench: .venv/ready-bench .venv/ready-browser site
 	$(BIN)/python -m benchmarks
 
 lint: .venv/ready
