@@ -1,7 +1,7 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make test-oldest · make test-newest · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class build slides homework record bench lint help
+.PHONY: lab test test-browser test-class test-oldest test-newest build slides homework record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
@@ -9,6 +9,7 @@ UV := $(shell command -v uv 2>/dev/null)
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
+TESTS = -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg tests notebooks/*.ipynb notebooks/deeper/*.ipynb
 INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check) -c constraints.txt
 
 help:
@@ -31,13 +32,25 @@ lab: .venv/ready
 	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md --FileContentsManager.pre_save_hook=course_utils.explore.drop_views $(LAB_ARGS)
 
 test: .venv/ready-homework
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg tests notebooks/*.ipynb notebooks/deeper/*.ipynb
+	$(BIN)/python $(TESTS)
 
 test-browser: .venv/ready-browser build/slides/node_modules/ready
 	$(BIN)/python -m pytest tests/browser
 
 test-class: .venv/ready-homework
 	$(BIN)/python -m pytest -s tests/classroom
+
+# The oldest and the newest versions that pyproject.toml allows, whatever constraints.txt says.
+test-oldest test-newest: test-%: build/%/ready
+	build/$*/bin/python $(TESTS)
+
+build/oldest/ready: VERSIONS = --resolution lowest-direct
+build/newest/ready: VERSIONS = --upgrade
+build/oldest/ready build/newest/ready: build/%/ready: pyproject.toml
+	$(PYTHON) -m venv --clear build/$*
+	build/$*/bin/python -m pip install --quiet uv
+	build/$*/bin/uv pip install --python build/$*/bin/python $(VERSIONS) -e '.[lab,test,homework]'
+	@touch $@
 
 build: .venv/ready
 	$(BIN)/python -m authoring.build $(NB)
