@@ -20,6 +20,7 @@
 # Reading time: 15 minutes.
 
 # %% imports
+from itertools import chain, repeat
 from time import perf_counter
 
 import numpy as np
