@@ -15,13 +15,14 @@ INSTALL = $(if $(UV),$(UV) pip install --python $(BIN)/python,$(BIN)/python -m p
 help:
 	@sed -n '1,2s/^# //p' Makefile
 
-.venv/ready: pyproject.toml constraints.txt lab.json
+.venv/ready: pyproject.toml constraints.txt lab.json lessons/ipython_config.py
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(v < (3, 11) and f"The course needs Python 3.11 or newer, found {v[0]}.{v[1]}. If a newer one is installed: make PYTHON=python3.12 …")'
 	@echo "Setting up .venv: about a minute and 1.6 GB (more where PyTorch comes with CUDA) …"
 	$(if $(UV),$(UV) venv --quiet --allow-existing --python $(PYTHON) .venv,$(PYTHON) -m venv .venv)
 	$(INSTALL) -e '.[lab,test]'
-	@mkdir -p .venv/share/jupyter/lab/settings
+	@mkdir -p .venv/share/jupyter/lab/settings .venv/etc/ipython
 	@cp lab.json .venv/share/jupyter/lab/settings/overrides.json
+	@cp lessons/ipython_config.py .venv/etc/ipython
 	@touch $@
 
 .venv/ready-%: .venv/ready
