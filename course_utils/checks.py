@@ -118,8 +118,8 @@ def find(name: str) -> Exercise:
     return EXERCISES[name]
 
 
-def floats(answer: Any, wanted: str) -> np.ndarray:
-    """Return `answer` as an array of floats of its own shape; raise Wrong, which says what is `wanted`, for no numbers.
+def floats(answer: Any, wanted: str, *, finite: bool = True) -> np.ndarray:
+    """Return `answer` as an array of floats of its own shape; raise Wrong, which says what is `wanted`, for anything else.
 
     A tensor may have a gradient, a view of a dictionary is as good as a list, and a text is no number.
     """
@@ -129,9 +129,12 @@ def floats(answer: Any, wanted: str) -> np.ndarray:
         plain = _plain(answer)
         if any(isinstance(value, str | bytes) for value in np.asarray(plain).flat):
             raise Wrong(f"{wanted}, this is {_described(plain)}: leave the quotation marks out.")
-        return np.asarray(plain, dtype=float)
+        values = np.asarray(plain, dtype=float)
     except (TypeError, ValueError):
         raise Wrong(f"{wanted}, this is {_described(answer)}.") from None
+    if finite and not np.isfinite(values).all():
+        raise Wrong(f"{wanted}, infinity and NaN are none: this is {_described(plain)}.")
+    return values
 
 
 def _plain(answer: Any) -> Any:
@@ -146,8 +149,6 @@ def number(answer: Any) -> float:
     values = floats(answer, "a number is wanted")
     if values.size != 1:
         raise Wrong(f"one number is wanted, these are {values.size}.")
-    if not np.isfinite(values).all():
-        raise Wrong(f"a finite number is wanted, this is {values.item()}.")
     return values.item()
 
 
@@ -179,8 +180,6 @@ def numbers(answer: Any, count: int) -> np.ndarray:
     values = floats(answer, f"{count} numbers are wanted")
     if values.size != count or values.ndim == 0:
         raise Wrong(f"{count} numbers are wanted, the shape of these is {values.shape}.")
-    if not np.isfinite(values).all():
-        raise Wrong("all numbers must be finite.")
     return values.flatten()
 
 

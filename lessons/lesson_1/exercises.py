@@ -241,7 +241,7 @@ def _floor_in_a_bowl(answer: Any) -> None:
 def _judge_floor(floor: Any, lr: float, curvature: float, variance: float, batch_size: int) -> None:
     """Raise Wrong unless `floor` is the mean excess loss, infinite from η = 2/h on."""
     wall = 2 / curvature
-    value = floats(floor, "a number is wanted")
+    value = floats(floor, "a number is wanted", finite=False)
     infinite = value.size == 1 and value.item() == math.inf
     if lr < wall and infinite:
         raise Wrong(f"η = {lr} lies below 2/h = {wall:g}, and there the loss stays finite.")

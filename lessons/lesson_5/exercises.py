@@ -94,7 +94,9 @@ def _two_arrays(result, shape):
         result = []
     if len(result) != 2:
         raise Wrong("your function must return two things: the new weights and the new move.")
-    parts = [floats(part, "numbers are wanted for the weights and the move that you return") for part in result]
+    parts = [
+        floats(part, "numbers are wanted for the weights and the move that you return") for part in result
+    ]
     if any(part.shape != shape for part in parts):
         raise Wrong(f"for {shape[0]} weights, the new weights and the new move have {shape[0]} numbers each.")
     return parts

@@ -111,7 +111,9 @@ def test_a_tensor_with_a_gradient_and_a_view_of_a_dictionary_hold_numbers_as_a_l
     assert feedback("2A", iter([0.6, 0.15])).startswith("✓")
 
 
-@pytest.mark.parametrize("text", ["4690", b"4690", np.array("4690"), ["4690"], np.array([4690, "1"], dtype=object)])
+@pytest.mark.parametrize(
+    "text", ["4690", b"4690", np.array("4690"), ["4690"], np.array([4690, "1"], dtype=object)]
+)
 def test_a_number_in_quotation_marks_is_told_to_leave_them_out(text):
     assert feedback("1A", text).endswith(": leave the quotation marks out.")
 

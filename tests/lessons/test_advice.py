@@ -57,8 +57,19 @@ def test_an_error_without_settings_in_its_line_gets_nothing_added(run):
 
 
 def test_every_kernel_of_the_environment_has_it_before_anything_is_imported(tmp_path):
-    command = [sys.executable, "-m", "IPython", f"--config={ROOT / 'lessons/ipython_config.py'}", "-c", "np.ones(3)"]
+    command = [
+        sys.executable,
+        "-m",
+        "IPython",
+        f"--config={ROOT / 'lessons/ipython_config.py'}",
+        "-c",
+        "np.ones(3)",
+    ]
     said = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, encoding="utf-8", env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        command,
+        cwd=tmp_path,
+        capture_output=True,
+        encoding="utf-8",
+        env={"PYTHONPATH": str(ROOT), "HOME": str(tmp_path)},
     ).stdout
     assert "np isn't there yet" in said
