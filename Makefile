@@ -30,7 +30,8 @@ help:
 	@touch $@
 
 lab: .venv/ready
-	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md --FileContentsManager.pre_save_hook=course_utils.explore.drop_views $(LAB_ARGS)
+	@$(BIN)/python -m authoring.work
+	cd work && ../$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md --FileContentsManager.pre_save_hook=course_utils.explore.drop_views $(LAB_ARGS)
 
 test: .venv/ready-homework
 	$(BIN)/python $(TESTS)
