@@ -1,0 +1,150 @@
+"""Can a large batch do what a small one does? Recipes for a quarter of the data a batch, six trials each.
+
+A four-layer network reads 4,000 embedded digits for 20 epochs: 1,260 updates at B = 64, 80 at B = 1,024. Every recipe
+has six settings to be tuned over, chosen by the 500 validation digits; the test set is MNIST's own 10,000 digits.
+The rate is constant, but for a warm-up that takes the first quarter of all updates; there is no weight decay.
+Plain SGD has more rates than its six, those that the linear and the square-root rule ask for. `examples` is what all
+workers together have looked at, `updates` how many updates followed one another.
+"""
+
+import copy
+import itertools
+import math
+
+import torch
+import torch.nn.functional as F
+
+from course_utils.data import load_mnist
+from course_utils.models import mlp
+from course_utils.training import evaluate, minibatches
+from lessons.lesson_6.recipes import lamb_step, lars_step
+
+num_epochs, small, large = 20, 64, 1024
+workers = large // small
+
+
+def powers(low):
+    """Return six rates, each twice the one before, from 2^low on."""
+    return [(2.0**j, None) for j in range(low, low + 6)]
+
+
+trials = {  # recipe: six pairs of a learning rate and one more setting
+    "small batch, SGD": powers(-5),
+    "small batch, momentum": powers(-8),
+    "SGD": powers(-5),
+    "SGD, warm-up": powers(-4),
+    "momentum": powers(-6),
+    "Nesterov": powers(-6),
+    "LARS": powers(-5),
+    "LAMB": powers(-8),
+    "Adam": powers(-11),
+    "momentum, 4 × longer": powers(-6),
+    "growing batch": powers(-5),
+    # rates of the large batch with momentum, and of the small ones without
+    "SWAP": list(itertools.product([1 / 32, 1 / 16, 1 / 8], [1 / 8, 1 / 4])),
+    "post-local SGD": list(itertools.product([1 / 32, 1 / 16, 1 / 8], [1 / 8, 1 / 4])),
+}
+rules = {recipe: [(lr, None) for lr in (2.0, 4.0)] for recipe in ("SGD", "SGD, warm-up")}
+grid = [
+    {"recipe": recipe, "lr": lr, "setting": setting, "seed": seed}
+    for recipe in trials
+    for lr, setting in dict.fromkeys(trials[recipe] + rules.get(recipe, []))
+    for seed in range(5)
+]
+columns = ["updates", "examples", "train_loss", "train_accuracy", "valid_accuracy", "test_accuracy"]
+test_set = load_mnist(full=True)[2]
+
+
+def rule(recipe, weights, lr):
+    """Return a function that takes a step of the recipe's optimiser from `w.grad`, at `lr` times its argument."""
+    if recipe == "LARS":
+        velocity = [torch.zeros_like(w) for w in weights]
+        return lambda part=1.0: lars_step(weights, lr * part, velocity, trust=0.02)
+    if recipe == "LAMB":
+        moments = [(torch.zeros_like(w), torch.zeros_like(w)) for w in weights]
+        return lambda part=1.0: lamb_step(weights, lr * part, moments)
+    if recipe == "Adam":
+        optimizer = torch.optim.Adam(weights, lr=lr)
+    else:
+        beta = 0.9 if "momentum" in recipe or recipe == "Nesterov" else 0.0
+        optimizer = torch.optim.SGD(weights, lr=lr, momentum=beta, nesterov=recipe == "Nesterov")
+
+    def step(part=1.0):
+        optimizer.param_groups[0]["lr"] = lr * part
+        optimizer.step()
+
+    return step
+
+
+def go(model, data, batches, step, ramp=0):
+    """Train `model` on `batches`, the rate climbing to its full height over the first `ramp` updates."""
+    for n, batch in enumerate(batches, start=1):
+        model.zero_grad()
+        F.cross_entropy(model(data.images[batch]), data.labels[batch]).backward()
+        step(min(1, n / ramp) if ramp else 1.0)
+
+
+def epochs(number, batch_size, n, generator):
+    """Return the batches of so many epochs, in a list."""
+    return [b for _ in range(number) for b in minibatches(n, batch_size, generator=generator)]
+
+
+@torch.no_grad()
+def average(models):
+    """Return a model whose weights are the mean of the models' weights."""
+    mean = copy.deepcopy(models[0])
+    for w, *others in zip(mean.parameters(), *(m.parameters() for m in models), strict=True):
+        w.copy_(torch.stack(others).mean(0))
+    return mean
+
+
+def swap(model, data, rates, generator):
+    """Return (model, updates): 12 epochs large, then 4 workers with 2 epochs of small batches each, averaged."""
+    batches = epochs(12, large, len(data), generator)
+    go(model, data, batches, rule("momentum", list(model.parameters()), rates[0]))
+    ends = []
+    for _ in range(4):
+        ends.append(copy.deepcopy(model))
+        alone = epochs(2, small, len(data), generator)
+        go(ends[-1], data, alone, rule("SGD", list(ends[-1].parameters()), rates[1]))
+    return average(ends), len(batches) + len(alone)
+
+
+def post_local(model, data, rates, generator):
+    """Return (model, updates): 12 epochs large, then 8 in which 16 workers average after every 4 updates alone."""
+    batches = epochs(12, large, len(data), generator)
+    go(model, data, batches, rule("momentum", list(model.parameters()), rates[0]))
+    rest = epochs(8, large, len(data), generator)
+    for start in range(0, len(rest), 4):
+        ends = []
+        for worker in range(workers):
+            ends.append(copy.deepcopy(model))
+            shards = [batch.chunk(workers)[worker] for batch in rest[start : start + 4]]
+            go(ends[-1], data, shards, rule("SGD", list(ends[-1].parameters()), rates[1]))
+        model = average(ends)
+    return model, len(batches) + len(rest)
+
+
+def run(recipe, lr, setting, seed):
+    """Return what was reached after the last update."""
+    train_set, valid_set, _ = load_mnist()
+    n, examples = len(train_set), num_epochs * len(train_set)
+    model = mlp((784, 64, 64, 64, 10), seed=seed)
+    generator = torch.Generator().manual_seed(seed)
+    if recipe in ("SWAP", "post-local SGD"):
+        phases = swap if recipe == "SWAP" else post_local
+        model, updates = phases(model, train_set, (lr, setting), generator)
+    else:
+        sizes = [(num_epochs, small if "small" in recipe else large)]
+        if recipe == "growing batch":
+            sizes = [(5, small), (5, 256), (10, large)]
+        elif "longer" in recipe:
+            sizes, examples = [(4 * num_epochs, large)], 4 * examples
+        batches = [batch for number, size in sizes for batch in epochs(number, size, n, generator)]
+        step, updates = rule(recipe, list(model.parameters()), lr), len(batches)
+        go(model, train_set, batches, step, updates / 4 if "warm-up" in recipe else 0)
+    (loss, accuracy), *others = (evaluate(model, split) for split in (train_set, valid_set, test_set))
+    if not math.isfinite(loss):
+        return {"status": "diverged", "updates": updates, "examples": examples}
+    reached = (updates, examples, float(f"{loss:.5g}"), accuracy, *(a for _, a in others))
+    return dict(zip(columns, reached, strict=True))
