@@ -118,7 +118,7 @@ def equality(rank: int, k: int, options) -> dict[str, float]:
 # ---- what a worker costs
 
 
-def best_ms(work: Callable[[], object], repeats: int = 60) -> tuple[float, float]:
+def best_ms(work: Callable[[], object], repeats: int = 25) -> tuple[float, float]:
     """Return the shortest and the median time of `work`, in milliseconds; workers begin each call together."""
     readings = []
     for _ in range(repeats + 5):
@@ -140,7 +140,7 @@ def costs(rank: int, k: int, options) -> list[dict]:
         flat = torch.zeros(sum(w.numel() for w in weights))
         reduce = best_ms(lambda flat=flat: dist.all_reduce(flat)) if k > 1 else (0.0, 0.0)
         both = DistributedDataParallel(model) if k > 1 else model
-        for batch_size in (16, 64, 256, 1024):
+        for batch_size in (64, 256, 1024):
             share = batch_size // k
             images, labels = torch.rand(share, 784), torch.randint(10, (share,))
 
