@@ -158,7 +158,7 @@ def recipes(accuracy, updates, guess=None):
     return fig, f"Test accuracy in per cent with 95 % intervals over {len(accuracy)} seeds: {words}.{told}"
 
 
-def talking(losses, accuracy, num_steps=500, guess=None):
+def talking(losses, accuracy, num_steps=200, guess=None):
     """Draw training loss and test accuracy against how often the workers talked, without and with outer momentum.
 
     Both (seeds, (momentum, H)), losses in nats and accuracies in per cent; `guess` is an accuracy.
