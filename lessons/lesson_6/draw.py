@@ -105,37 +105,6 @@ def machines():
     return fig, update, controls
 
 
-def costs(parts, predicted, guess=None):
-    """Draw what an update costs with 1, 2 and 4 workers: compute and all-reduce, stacked, beside the whole update.
-
-    `parts` is a table of ms with the columns compute, reduce, update and a line for each (network, k), `predicted`
-    a Series of the model's ms with the same index; `guess` is an update of the large network by two workers, in ms.
-    """
-    networks = parts.index.unique(level=0)
-    fig, axes = plt.subplots(1, len(networks), figsize=(9.6, 4.0))
-    for ax, network in zip(axes, networks, strict=True):
-        table, model = parts.loc[network], predicted.loc[network]
-        at = np.arange(len(table))
-        ax.bar(at, table["compute"], 0.5, color="#56B4E9", label="compute, B/k examples")
-        ax.bar(at, table["reduce"], 0.5, table["compute"], color="#E69F00", label="all-reduce of P numbers")
-        ax.plot(at, table["update"], "o", color="black", markersize=8, label="the whole update")
-        ax.plot(at, model, "_", color=ORANGE, markersize=34, markeredgewidth=2.4, label="the model, (1)")
-        ax.set(title=network, xlabel="workers k", ylabel="time (ms per update)")
-        ax.set_xticks(at, table.index)
-        ax.grid(False, axis="x")
-    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 1.0))
-    axes[0].set_ylim(0, 1.6 * axes[0].get_ylim()[1])
-    told = mark_guess(axes[1], guess, low=0, high=1000) if guess is not None else ""
-    words = "; ".join(
-        f"{network}, {k} workers: {row['compute']:.2g} + {row['reduce']:.2g}, measured {row['update']:.2g}"
-        for (network, k), row in parts.iterrows()
-    )
-    return (
-        fig,
-        f"Milliseconds per update with 1, 2 and 4 workers, compute + all-reduce, for two networks. {words}.{told}",
-    )
-
-
 def recipes(accuracy, updates, guess=None):
     """Draw the test accuracy of each recipe, with its 95 % interval, from the worst up to the best.
 

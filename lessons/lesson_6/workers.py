@@ -15,8 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -115,49 +114,6 @@ def equality(rank: int, k: int, options) -> dict[str, float]:
     return {case: float((trained(case, rank, k) - trained(case)).abs().max()) for case in CASES}
 
 
-# ---- what a worker costs
-
-
-def best_ms(work: Callable[[], object], repeats: int = 25) -> tuple[float, float]:
-    """Return the shortest and the median time of `work`, in milliseconds; workers begin each call together."""
-    readings = []
-    for _ in range(repeats + 5):
-        if dist.is_initialized():
-            dist.barrier()
-        start = time.perf_counter()
-        work()
-        readings.append(1000 * (time.perf_counter() - start))
-    readings = sorted(readings[5:])
-    return readings[0], readings[len(readings) // 2]
-
-
-def costs(rank: int, k: int, options) -> list[dict]:
-    """Return a row for each network and batch size: compute, all-reduce and the whole update, in ms."""
-    rows = []
-    for name, sizes in (("784-128-10", (784, 128, 10)), ("784-512x5-10", (784, *[512] * 5, 10))):
-        model = mlp(sizes, seed=0)
-        weights = list(model.parameters())
-        flat = torch.zeros(sum(w.numel() for w in weights))
-        reduce = best_ms(lambda flat=flat: dist.all_reduce(flat)) if k > 1 else (0.0, 0.0)
-        both = DistributedDataParallel(model) if k > 1 else model
-        for batch_size in (64, 256, 1024):
-            share = batch_size // k
-            images, labels = torch.rand(share, 784), torch.randint(10, (share,))
-
-            def update(net, images=images, labels=labels, weights=weights):
-                net.zero_grad()
-                F.cross_entropy(net(images), labels).backward()
-                sgd_step(weights, 1e-6)
-
-            parts = {"compute": best_ms(lambda update=update, model=model: update(model))}
-            parts |= {"reduce": reduce, "update": best_ms(lambda update=update, both=both: update(both))}
-            row = {"network": name, "weights": len(flat), "batch_size": batch_size}
-            for part, (least, median) in parts.items():
-                row |= {f"{part}_ms": round(least, 4), f"{part}_median_ms": round(median, 4)}
-            rows.append(row)
-    return rows
-
-
 # ---- talking less
 
 
@@ -254,7 +210,7 @@ def survive(rank: int, k: int, options) -> list[float]:
     return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
 
 
-TASKS = {"equality": equality, "costs": costs, "quiet": quiet, "survive": survive}
+TASKS = {"equality": equality, "quiet": quiet, "survive": survive}
 
 
 def main() -> None:
