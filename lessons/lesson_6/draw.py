@@ -90,9 +90,7 @@ def machines():
         return (
             f"Minutes to train ResNet-50 for 90 epochs' worth of ImageNet against the number of workers, both logarithmic, "
             f"for B_crit = {b_crit:,}, {rate:,} examples a second and worker, {bandwidth:g} Gbit/s, {latency:g} µs and "
-            f"{num_weights:g} million weights, beside six published runs. {said.capitalize()}.".replace(
-                "\n", "; "
-            )
+            f"{num_weights:g} million weights, beside six published runs. It is {said}.".replace("\n", "; ")
         )
 
     controls = {

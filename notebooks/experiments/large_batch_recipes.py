@@ -8,8 +8,6 @@ Plain SGD has more rates than its six, those that the linear and the square-root
 workers together have looked at, `updates` how many updates followed one another.
 """
 
-import copy
-import itertools
 import math
 
 import torch
@@ -22,7 +20,6 @@ from course_utils.training import evaluate, minibatches
 from lessons.lesson_6.recipes import lamb_step, lars_step
 
 num_epochs, small, large = 20, 64, 1024
-workers = large // small
 
 
 def powers(low):
@@ -40,11 +37,6 @@ trials = {  # recipe: six pairs of a learning rate and one more setting
     "LARS": powers(-5),
     "LAMB": powers(-8),
     "Adam": powers(-11),
-    "momentum, 4 × longer": powers(-6),
-    "growing batch": powers(-5),
-    # rates of the large batch with momentum, and of the small ones without
-    "SWAP": list(itertools.product([1 / 32, 1 / 16, 1 / 8], [1 / 8, 1 / 4])),
-    "post-local SGD": list(itertools.product([1 / 32, 1 / 16, 1 / 8], [1 / 8, 1 / 4])),
 }
 rules = {recipe: [(lr, None) for lr in (2.0, 4.0)] for recipe in ("SGD", "SGD, warm-up")}
 
@@ -111,60 +103,15 @@ def epochs(number, batch_size, n, generator):
     return [b for _ in range(number) for b in minibatches(n, batch_size, generator=generator)]
 
 
-@torch.no_grad()
-def average(models):
-    """Return a model whose weights are the mean of the models' weights."""
-    mean = copy.deepcopy(models[0])
-    for w, *others in zip(mean.parameters(), *(m.parameters() for m in models), strict=True):
-        w.copy_(torch.stack(others).mean(0))
-    return mean
-
-
-def swap(model, data, rates, generator):
-    """Return (model, updates): 12 epochs large, then 4 workers with 2 epochs of small batches each, averaged."""
-    batches = epochs(12, large, len(data), generator)
-    go(model, data, batches, rule("momentum", list(model.parameters()), rates[0]))
-    ends = []
-    for _ in range(4):
-        ends.append(copy.deepcopy(model))
-        alone = epochs(2, small, len(data), generator)
-        go(ends[-1], data, alone, rule("SGD", list(ends[-1].parameters()), rates[1]))
-    return average(ends), len(batches) + len(alone)
-
-
-def post_local(model, data, rates, generator):
-    """Return (model, updates): 12 epochs large, then 8 in which 16 workers average after every 4 updates alone."""
-    batches = epochs(12, large, len(data), generator)
-    go(model, data, batches, rule("momentum", list(model.parameters()), rates[0]))
-    rest = epochs(8, large, len(data), generator)
-    for start in range(0, len(rest), 4):
-        ends = []
-        for worker in range(workers):
-            ends.append(copy.deepcopy(model))
-            shards = [batch.chunk(workers)[worker] for batch in rest[start : start + 4]]
-            go(ends[-1], data, shards, rule("SGD", list(ends[-1].parameters()), rates[1]))
-        model = average(ends)
-    return model, len(batches) + len(rest)
-
-
 def run(recipe, lr, setting, seed):
     """Return what was reached after the last update."""
     train_set, valid_set, _ = load_mnist()
     n, examples = len(train_set), num_epochs * len(train_set)
     model = mlp((784, 64, 64, 64, 10), seed=seed)
     generator = torch.Generator().manual_seed(seed)
-    if recipe in ("SWAP", "post-local SGD"):
-        phases = swap if recipe == "SWAP" else post_local
-        model, updates = phases(model, train_set, (lr, setting), generator)
-    else:
-        sizes = [(num_epochs, small if "small" in recipe else large)]
-        if recipe == "growing batch":
-            sizes = [(5, small), (5, 256), (10, large)]
-        elif "longer" in recipe:
-            sizes, examples = [(4 * num_epochs, large)], 4 * examples
-        batches = [batch for number, size in sizes for batch in epochs(number, size, n, generator)]
-        step, updates = rule(recipe, list(model.parameters()), lr), len(batches)
-        go(model, train_set, batches, step, updates / 4 if "warm-up" in recipe else 0)
+    batches = epochs(num_epochs, small if "small" in recipe else large, n, generator)
+    step, updates = rule(recipe, list(model.parameters()), lr), len(batches)
+    go(model, train_set, batches, step, updates / 4 if "warm-up" in recipe else 0)
     (loss, accuracy), *others = (evaluate(model, split) for split in (train_set, valid_set, test_set))
     if not math.isfinite(loss):
         return {"status": "diverged", "updates": updates, "examples": examples}
