@@ -31,7 +31,7 @@ lab: .venv/ready
 	$(BIN)/python -m jupyterlab --LabApp.default_url=/lab/tree/README.md --FileContentsManager.pre_save_hook=course_utils.explore.drop_views $(LAB_ARGS)
 
 test: .venv/ready-homework
-	$(BIN)/python -m pytest -n 2 --dist loadscope --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/sanitize.cfg tests notebooks/*.ipynb notebooks/deeper/*.ipynb
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-browser: .venv/ready-browser build/slides/node_modules/ready
 	$(BIN)/python -m pytest tests/browser

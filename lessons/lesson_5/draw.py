@@ -364,7 +364,7 @@ def cycle(runs):
     fig, ax = plt.subplots(figsize=(6.4, 3.4))
     for (name, points), color, marker in zip(runs.items(), (PLAIN, BALL, GREEN), "osD", strict=True):
         ax.plot(points[:41], marker=marker, markersize=4, linewidth=1, color=color, label=name)
-    ax.set(xlabel="update", ylabel="weight w", title="Convex, and yet it cycles for ever", ylim=(-3, 5.2))
+    ax.set(xlabel="update", ylabel="weight w", title="Convex, and yet it cycles for ever", ylim=(-5, 5.2))
     ax.legend(loc="upper right", ncols=3)
     ends = "; ".join(f"{name} {', '.join(f'{w:.2f}' for w in points[-3:])}" for name, points in runs.items())
     return fig, f"Weight against update for 40 updates from 3.3. The last three weights of each run: {ends}."
