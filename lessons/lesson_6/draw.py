@@ -137,12 +137,19 @@ def talking(losses, accuracy, num_steps=200, guess=None):
         axes, (losses, accuracy), ("training loss", "test accuracy (%)"), strict=True
     ):
         for beta, (name, color, marker) in names.items():
+            aside = 1.06 if beta else 0.94  # so that both intervals can be seen
             alone = values[beta].columns.to_numpy()
             mean, half = mean_interval(np.log(values[beta]) if ax is axes[0] else values[beta])
             low, mid, high = (np.exp(v) if ax is axes[0] else v for v in (mean - half, mean, mean + half))
             yerr = [mid - low, high - mid]
             ax.errorbar(
-                num_steps / alone, mid, yerr=yerr, fmt=f"{marker}-", color=color, capsize=3, label=name
+                num_steps / alone * aside,
+                mid,
+                yerr=yerr,
+                fmt=f"{marker}-",
+                color=color,
+                capsize=3,
+                label=name,
             )
             said = ", ".join(f"H = {h}: {m:.3g}" for h, m in zip(alone, mid, strict=True))
             words.append(f"{label}, {name}: {said}")
