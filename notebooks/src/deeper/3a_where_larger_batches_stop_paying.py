@@ -23,6 +23,8 @@
 # You need the covariance of gradients from page [1a](1a_how_noisy_is_a_batch.ipynb), or take the first formula for granted.
 
 # %%
+import math
+
 import numpy as np
 import pandas as pd
 import torch
