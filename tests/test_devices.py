@@ -206,10 +206,12 @@ def test_a_page_runs_on_the_device_that_its_reader_names(device, page, monkeypat
 
 
 SMALLEST = {  # an experiment's constants in small, and a cell for them
+    "adam_digits": ({"num_epochs": 1}, {}),
     "batch_size_cifar10": ({}, {"num_train": 40}),
     "batch_size_digits": ({"num_steps": {20: 1000}}, {}),
     "batch_size_mnist": ({}, {"budget": "epochs"}),
     "batch_timing": ({"num_examples": 10}, {"network": "784-128-10", "largest": 5, "mode": "eager", "precision": "bf16"}),
+    "edge_digits": ({"num_digits": 60, "num_steps": 2, "every": 1, "num_batches": 2}, {"momentum": 0.9}),
     "growing_batch_digits": ({"phases": (1, 1)}, {"change": "rate"}),
     "keskar_c1": ({"stop": {"max_epochs": 1, "patience": 1}}, {"num_train": 40, "width": 4}),
     "keskar_f1": ({"rates": {"adam": 1e-9}, "sizes": (784, 8, 10)}, {"num_train": 40, "batch_norm": True}),
@@ -217,6 +219,7 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
     "momentum_decay": ({"num_epochs": 1, "drop_at": 1, "eval_steps": [3]}, {"form": "velocity", "decay": True}),
     "momentum_grid": ({"num_steps": 5, "eval_steps": [5]}, {"momentum": 0.9}),
     "noise_scale_digits": ({"steps": (0, 2), "draws": 2}, {}),
+    "sam_digits": ({"num_train": 60, "levels": (9.0,), "budget": 2}, {"wrong": 0.2, "rho": 0.4}),
     "scale_free_sharpness": ({"level": 9.0, "radii": {"1": 1.0}}, {"optimizer": "adam"}),
     "sharpness_digits": ({"levels": [9.0]}, {}),
     "six_training_sets": ({"num_train": 40, "levels": [9.0], "change_at": 9.0, "change_to": 9.0}, {}),

@@ -18,7 +18,7 @@ from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches, sgd_step
 
-lr, levels, budget = 1 / 4, (0.5, 0.2, 0.05), 1000
+num_train, lr, levels, budget = 1000, 1 / 4, (0.5, 0.2, 0.05), 1000
 radii = {  # (part of wrong labels, B) → ρ
     (0.0, 32): (0.0, 0.4, 0.1, 0.8, 0.2, 0.05),
     (0.2, 32): (0.0, 0.4, 0.1, 0.2),
@@ -40,10 +40,11 @@ def digits_of(seed, wrong):
     images, labels = (torch.cat([getattr(s, name) for s in splits]) for name in ("images", "labels"))
     generator = torch.Generator().manual_seed(seed)
     order = torch.randperm(len(labels), generator=generator)
-    kept, unseen = order[:1000], order[1000:]
+    kept, unseen = order[:num_train], order[num_train:]
     given = labels[kept]
     count = round(wrong * len(kept))
-    given[:count] = (given[:count] + torch.randint(1, 10, (count,), generator=generator)) % 10
+    wrong_by = torch.randint(1, 10, (count,), generator=generator).to(given.device)
+    given[:count] = (given[:count] + wrong_by) % 10
     return Split(images[kept], given), Split(images[unseen], labels[unseen])
 
 
@@ -55,10 +56,12 @@ def sam_step(model, images, labels, rho):
         length = torch.sqrt(sum(g.pow(2).sum() for g in gradient))
         uphill = [rho / length * g for g in gradient]
         with torch.no_grad():
-            torch._foreach_add_(weights, uphill)
+            for w, up in zip(weights, uphill, strict=True):
+                w += up
         gradient = torch.autograd.grad(F.cross_entropy(model(images), labels), weights)
         with torch.no_grad():
-            torch._foreach_sub_(weights, uphill)
+            for w, up in zip(weights, uphill, strict=True):
+                w -= up
     for w, g in zip(weights, gradient, strict=True):
         w.grad = g
     sgd_step(weights, lr)

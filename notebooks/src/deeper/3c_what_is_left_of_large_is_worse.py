@@ -236,8 +236,8 @@ guess_power = None  # a number; or None to skip
 
 # %% adam-rates tags=["reveal"]
 adam = read_results("adam_digits", epoch=4)
-losses = by_seed(adam, "valid_loss", "betas", "batch_size", "lr")
-show(*draw.adam_rates(losses, base=64))
+adam_losses = by_seed(adam, "valid_loss", "betas", "batch_size", "lr")
+show(*draw.adam_rates(adam_losses, base=64))
 
 
 def tuned_rate(values):
@@ -251,7 +251,7 @@ def tuned_rate(values):
 
 # %% adam-powers tags=["reveal"]
 best_rates = {
-    (rule, B): losses[rule, B].dropna(axis=1).apply(tuned_rate, axis=1)
+    (rule, B): adam_losses[rule, B].dropna(axis=1).apply(tuned_rate, axis=1)
     for rule in ("fixed", "scaled")
     for B in (8, 32, 128, 512)
 }
@@ -259,9 +259,13 @@ powers = {
     rule: interval(np.polyfit([3, 5, 7, 9], pd.DataFrame(best_rates)[rule].T, 1)[0])
     for rule in ("fixed", "scaled")
 }
-table = pd.Series({case: f"1/{2 ** -x.mean():.0f}" for case, x in best_rates.items()})
-table = table.unstack().rename_axis("β₁ and β₂").rename_axis("tuned η at B =", axis=1)
-display(table.assign(power=[f"{powers[rule]:.2f}" for rule in table.index]))
+rates_by_rule = pd.Series(
+    {case: f"1/{2 ** -x.mean():.0f}" for case, x in best_rates.items()}
+)
+rates_by_rule = (
+    rates_by_rule.unstack().rename_axis("β₁ and β₂").rename_axis("tuned η at B =", axis=1)
+)
+display(rates_by_rule.assign(power=[f"{powers[rule]:.2f}" for rule in rates_by_rule.index]))
 reply(guess_power, powers["fixed"].mean)
 
 # %% [markdown]
