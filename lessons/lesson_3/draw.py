@@ -525,6 +525,32 @@ def ramps(accuracy):
     )
 
 
+def adam_rates(losses, *, base: int):
+    """Return `(fig, alt)`: validation loss against η·√(base/B) with Adam, a panel a rule for its β, a curve a B.
+
+    `losses`: a line a seed, a column each (rule, batch_size, lr). Where the square-root rule holds, the curves of all
+    batch sizes coincide.
+    """
+    rules, sizes = losses.columns.levels[:2]
+    fig, axes = plt.subplots(1, len(rules), figsize=(9.6, 4.0), sharey=True, sharex=True)
+    lowest = []
+    for ax, rule in zip(axes, rules, strict=True):
+        for size, marker in zip(sizes, "osD^", strict=True):
+            runs = losses[rule, size].dropna(axis=1)
+            rates = runs.columns.to_numpy() * (base / size) ** 0.5
+            plot_band(ax, rates, runs, color=batch_color(size), marker=marker, ms=5, label=f"B = {size}")
+            lowest.append(
+                f"{rule}, B = {size}: {runs.mean().min():.3f} at η = {rate_name(runs.mean().idxmin())}"
+            )
+        ax.set(xscale="log", xlabel=f"η · √({base}/B)", title=f"β₁ and β₂ {rule}")
+        ticks = [2.0**k for k in range(-9, -4, 2)]
+        ax.set_xticks(ticks, [rate_name(tick) for tick in ticks])
+        ax.minorticks_off()
+    axes[0].set(ylabel="validation loss (nats)", ylim=(0.1, 0.5))
+    axes[0].legend(loc="upper left")
+    return fig, "Lowest validation loss with Adam after four epochs. " + "; ".join(lowest) + "."
+
+
 def goyal(treatments: dict, by_size: dict):
     """Return `(fig, alt)`: top-1 errors (%) published by Goyal et al. 2017, by treatment of η (with spread) and by B."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=(1, 1.1))
