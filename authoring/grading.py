@@ -285,6 +285,7 @@ def walls(place: Path, folder: Path) -> list[str]:
     python = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     python |= {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
     course = [REPOSITORY / part for part in ("course_utils", "notebooks/results", "notebooks/claims.toml")]
+    course += [*(REPOSITORY / "notebooks").glob("*.ipynb"), REPOSITORY / "notebooks" / "deeper"]  # pages, not lessons/
     data = [os.environ["COURSE_DATA"]] if "COURSE_DATA" in os.environ else []
     seen = [str(path) for path in [*system, *sorted(python), *course, *data]]
     return [
