@@ -284,8 +284,13 @@ def walls(place: Path, folder: Path) -> list[str]:
     system += [f"/etc/{name}" for name in ("alternatives", "fonts", "ld.so.cache", "localtime", "passwd")]
     python = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     python |= {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
-    course = [REPOSITORY / part for part in ("course_utils", "notebooks/results", "notebooks/claims.toml")]
-    course += [*(REPOSITORY / "notebooks").glob("*.ipynb"), REPOSITORY / "notebooks" / "deeper"]  # pages, not lessons/
+    parts = (
+        "course_utils",
+        "notebooks/results",
+        "notebooks/claims.toml",
+        "notebooks/src",
+    )  # by src it counts lessons
+    course = [REPOSITORY / part for part in parts]
     data = [os.environ["COURSE_DATA"]] if "COURSE_DATA" in os.environ else []
     seen = [str(path) for path in [*system, *sorted(python), *course, *data]]
     return [
