@@ -26,7 +26,7 @@ SPLIT_SEED = 2021
 
 DIGITS_FILE = Path(__file__).parent / "digits" / "mnist_5k.npz"
 SUMS_FILE = Path(__file__).with_name("SHA256SUMS")  # `sha256sum -c` in a data folder reads it too
-SHA256 = {path: digest for digest, path in map(str.split, SUMS_FILE.read_text().splitlines())}
+SHA256 = {path: digest for digest, path in map(str.split, SUMS_FILE.read_text(encoding="utf-8").splitlines())}
 MNIST_STEMS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -69,8 +69,20 @@ class Split:
         return f"Split(images {tuple(self.images.shape)}, labels {tuple(self.labels.shape)})"
 
     def to(self, device: torch.device | str) -> "Split":
-        """Return the same examples with both tensors on `device`."""
+        """Return the same examples with both tensors on `device`; `check_device` says what that may be."""
+        device = check_device(device)
         return Split(self.images.to(device), self.labels.to(device))
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """Return `device`, such as "cpu", "cuda" or "mps"; raise ValueError where PyTorch has no such device here."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError):  # the latter from a PyTorch built without CUDA
+        found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        there = " and ".join(f'"{name}"' for name in ("cpu", *filter(found.get, found)))
+        wanted = f'device must be one that PyTorch finds here, {there}, got "{device}"'
+        raise ValueError(f'{wanted}: set device = "cpu", or install PyTorch for your GPU') from None
 
 
 def load_mnist(*, full: bool = False) -> tuple[Split, Split, Split]:

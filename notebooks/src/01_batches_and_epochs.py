@@ -29,9 +29,8 @@ explore(*draw.paths())
 # Left is a map: each place stands for one setting of the model's two weights, and the darker it is, the worse the model.
 # Each mark is one change of the weights.
 # Right is how bad the model still is, by how often it has used each example; both runs have used each of them four times.
-# Play for a minute. Which batch size gets down fastest, and what happens at η = 0.8? (η says how far one update goes.)
+# Which batch size gets down fastest, and what happens at η = 0.8? (η says how far one update goes.)
 # Change the seed: which parts of a path are luck?
-# This lesson explains what you see.
 #
 # After it you can
 #
@@ -48,7 +47,7 @@ explore(*draw.paths())
 # Words in *italics* are explained where they first occur; the [glossary](teaching/glossary.md) has them all, in English and Chinese.
 
 # %% [markdown]
-# Everything that you may want to change stands in one cell.
+# What you may want to change stands in one cell.
 
 # %% settings
 device = "cpu"  # or "cuda", "mps"
@@ -57,6 +56,8 @@ lr = 0.1  # learning rate η of the small problem
 num_seeds = 5  # runs behind each mean on the digits, at least 2
 
 # %%
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -146,7 +147,7 @@ table.to_frame("updates an epoch")
 #
 # Seven: six batches of three, and a short one of two.
 # An epoch has ⌈N/B⌉ updates, N/B rounded up: one for the full batch, N for B = 1.
-# The lecture's second example is MNIST with its 60,000 handwritten digits, which we meet below.
+# MNIST, which we meet below, has 60,000 digits.
 #
 # </details>
 #
@@ -157,13 +158,12 @@ verdict("C05", counts[20, 20] == 1, counts[20, 1] == 20)
 verdict("C19", counts[60_000, 1] == 60_000, counts[60_000, 1000] == 60)
 
 # %% [markdown]
-# Keep this in mind for the rest of the course: whoever compares batch sizes *at equal epochs* compares different numbers of updates.
+# Whoever compares batch sizes *at equal epochs* compares different numbers of updates.
 # How loaders in practice miscount, and what it costs, is on a deeper page: [1b, What is in an epoch?](deeper/1b_what_is_in_an_epoch.ipynb)
 #
 # ## 1.2 One update against twenty
 #
-# One epoch of the full batch is one update; one epoch of B = 1 is twenty.
-# Both look at the same twenty examples.
+# One epoch of the full batch is one update, one of B = 1 is twenty; both look at the same twenty examples.
 
 # %% one-epoch
 show(*draw.one_epoch({size: descend(size, lr, seed=1, num_epochs=1) for size in (20, 1)}))
@@ -174,7 +174,6 @@ show(*draw.one_epoch({size: descend(size, lr, seed=1, num_epochs=1) for size in 
 # It takes the picture back itself: a GPU looks at twenty examples at the same time, and then the mighty blow recharges as fast as the weak one.
 # [Lesson 2](02_gpu_batch_timing.ipynb) measures that.
 #
-# How crooked is crooked?
 # We call an update *uphill* if it makes the loss over all twenty examples larger, and say that it *turns back* if it points more than 90° away from the update before.
 
 
@@ -326,7 +325,6 @@ def train_by_hand(model, data, batch_size, lr, num_epochs, generator, shuffle=Tr
 
 
 # %% [markdown]
-# These are all the lines that change the weights; nothing is new.
 # We train on 4,000 digits for two epochs at B = 20, η = 0.1, and let the network read 500 digits that it has not seen (the *validation* digits).
 
 # %% first-run tags=["nbval-ignore-output"]
@@ -343,12 +341,11 @@ pd.DataFrame(
 )
 
 # %% [markdown]
-# From guessing to nine in ten, in about a second.
+# From guessing to nine in ten.
 # From now on the course writes `train(…)` for this loop; page [1b](deeper/1b_what_is_in_an_epoch.ipynb) shows that the two agree to the last bit.
 #
 # ## 1.5 Why shuffle?
 #
-# One word of the loop is still unexplained: the *random* order.
 # The lecture says to [*shuffle*](teaching/glossary.md) anew before every epoch (C04), and most people do.
 # But data often lie on disk sorted: first all zeros, then all ones, and so on.
 #

@@ -30,7 +30,7 @@ explore(*draw.machine())
 # %% [markdown]
 # After this lesson you can
 #
-# 1. time an update so that the number means what it says, and recognise three wrong clocks by the curve each of them draws;
+# 1. time an update, and recognise three wrong clocks by the curves that they draw;
 # 2. describe a machine by a floor and a rate, and predict from them how long any batch and any epoch takes;
 # 3. say which batch size you wait for least, and why.
 #
@@ -38,7 +38,7 @@ explore(*draw.machine())
 # |---|---|---|---|
 # | 25 minutes, and as much for the exercises | [lesson 1](01_batches_and_epochs.ipynb): batch, epoch, update | the second part of Hung-yi Lee's lecture "Batch and Momentum" (2021) | [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb) · [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb) · [2c · What is still to be measured on a GPU?](deeper/2c_gpus.ipynb) |
 #
-# Words that are new to you stand in the [glossary](teaching/glossary.md).
+# New words stand in the [glossary](teaching/glossary.md).
 
 # %% imports
 from time import perf_counter as clock
@@ -93,7 +93,7 @@ def wrong_way(update, repeats=5):
 
 # %% [markdown]
 # Three things can go wrong with it, and all three stand in published notebooks.
-# Here they are planted, so that each can be seen alone.
+# Here each is planted alone.
 #
 # - **The loader** runs inside the clock. Ours waits 3 ms for a disk, played by `sleep`.
 # - **The first call** is counted. A program's first call loads libraries and reserves memory. Ours takes 0.2 s longer, once.
@@ -120,8 +120,7 @@ def planted(update, first):
 
 
 # %% [markdown]
-# The right way is four lines longer.
-# It [warms up](teaching/glossary.md#time) before it counts, reads a clock that first waits for the device, repeats, and takes the median, which one stray disturbance does not move.
+# The right way [warms up](teaching/glossary.md#time) before it counts, reads a clock that first waits for the device, repeats, and takes the median, which one stray disturbance does not move.
 
 # %% right-way
 waiting_clock = timing.synchronised_clock(device)  # waits for the device, then reads
@@ -165,10 +164,9 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 #
 # Where nobody waits, all batches look alike, because dropping an order into a queue takes the same time whatever the order says.
 # With the loader inside, small batches look alike too, and equally *slow*: they all wait 3 ms for the same disk.
-# The first call adds its 0.2 s to one point only, the first that is measured.
+# The first call adds its 0.2 s to the first point only.
 #
-# Two of the three mistakes draw a flat curve somewhere, and a flat curve is what the lecture has taught us to expect.
-# So a flat curve is worth nothing before you know the clock behind it.
+# Two of the three draw a flat curve somewhere, which is what the lecture has taught us to expect: a flat curve is worth nothing before you know the clock behind it.
 #
 # </details>
 #
@@ -176,7 +174,6 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 #
 # ## 2.2 Where is the knee?
 #
-# The model from the top of the page, as a formula.
 # No update takes less than the floor t₀, and no machine works off more than its rate r, in examples per millisecond.
 # Whichever limit is tighter decides how long a batch takes:
 #
@@ -239,20 +236,17 @@ pd.DataFrame(
 # <details><summary>After your guess</summary>
 #
 # Dashed is the machine on which the page was last run; it jumps if other programs run beside it.
-# The table is of the recording.
+# The table shows the recording.
 #
-# Both charts of the lecture are there, but the bend sits where a processor has it: at some tens of examples.
+# Both charts of the lecture are there, but the bend sits at some tens of examples.
 # To its left the lecture is right. From 1 to 10 examples the update takes 1.3 times as long, and the epoch a seventh to an eighth.
 # To its right the laptop is right. From 1,000 to 10,000 the update takes ten times as long, and the epoch as long as before.
-# In every line of the table the two factors multiply to ten, because ten times the batch means a tenth of the updates.
 #
-# A second thread raises the rate 1.7-fold and the floor by a seventh, and so doubles the knee.
+# Two threads raise the rate 1.7-fold and the floor by a seventh, and so double the knee.
 # A GPU, with thousands of threads, is the extreme of the same thing.
 # That is the whole contradiction: "a larger batch takes no longer" is a statement about a machine, worded as one about batches.
 #
 # </details>
-#
-# In the boxes' code, `without` is what must be seen where a sentence's condition fails.
 
 # %% verdicts-time tags=["reveal"]
 longer = {pair: one_thread[pair[1]] / one_thread[pair[0]] for pair in steps}  # run by run
@@ -269,7 +263,6 @@ verdict("C18", *shorter, without=(epoch[1000] / epoch[60_000]).max() < 1.1)
 #
 # An update on a single picture is some 400,000 multiplications and additions.
 # A processor that does tens of billions a second needs a few microseconds for them; the floor is fifty times higher.
-# Where is the rest?
 #
 # One update is a series of calls of PyTorch (2a counts them).
 # Python and PyTorch must prepare each of them, whether it then works on one picture or on a thousand.
@@ -308,11 +301,9 @@ show(*draw.floor(upto_1000, times, one_thread.median()))
 # %% [markdown]
 # The recorded curve, grey, leaves its floor of a quarter of a millisecond for a slope.
 # Without the arithmetic, on a quiet machine, the time hardly grows up to 1,000 examples, and most of the floor is still there.
-# (If a curve jumps, another program took its time; run the cell again.)
-# So the floor is no law of nature: it is what a general and convenient library charges for each call, and the slope is arithmetic.
+# So the floor is no law of nature: it is what a convenient library charges for each call, and the slope is arithmetic.
 # The lecture explains its flat curve by parallel computing.
 # That is right and incomplete: even one thread, which computes next to nothing in parallel, has a flat piece, because the calls come first.
-# (A large network has a second piece in its floor: at every update all its weights travel from memory, at the memory's [bandwidth](teaching/glossary.md#time).)
 #
 # *Can one push the floor down? How near is the slope to what the machine can do at best? And a large network?* [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb)
 #

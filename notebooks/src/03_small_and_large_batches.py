@@ -42,15 +42,15 @@ explore(*draw.fair_fight(fight.validation_corners()))
 # |---|---|---|
 # | 25 minutes to read, 10 seconds to run | lessons [1](01_batches_and_epochs.ipynb) and [2](02_gpu_batch_timing.ipynb): update, epoch, learning rate η, time per update | the third part of Hung-yi Lee's lecture "Batch and Momentum" (Machine Learning 2021, National Taiwan University) |
 #
-# The lecture's claims carry a number, such as C26; a box says what became of each, and [one page has them all](claims.md).
-# In the call that draws it, `without` states what must be seen where the claim's condition fails; the learning rate η is `lr` in boxes and code.
-# Words in *italics* are explained where they first occur, and again in the [glossary](teaching/glossary.md).
+# A box says what became of each of the lecture's claims, such as C26; [one page has them all](claims.md), and the [glossary](teaching/glossary.md) has the words in *italics*.
 
 # %% settings
 device = "cpu"  # or "cuda", "mps"
 lr = 1 / 16  # learning rate η of the lecture's experiment: a power of 2 from 1/1024 to 32
 
 # %%
+import math
+
 import numpy as np
 import pandas as pd
 import torch
@@ -80,7 +80,7 @@ from course_utils.training import train
 guess_train = None  # % of the training digits; a number, or None to skip
 
 # %% [markdown]
-# Train it yourself, once for each of five batch sizes.
+# Train it yourself, with five batch sizes.
 # Accuracy is measured *after* the last epoch, over all digits, with the weights as they then are.
 
 # %% experiment tags=["nbval-ignore-output"]
@@ -162,7 +162,6 @@ verdict("C27", lost(training, 16, 4000).mean > 0.3, steeper.mean > steeper.half_
 # |---|---|---|---|---|---|---|---|
 # | updates in ten epochs | 40,000 | 10,000 | 2,500 | 630 | 160 | 40 | 10 |
 #
-# Ten updates of step size 1/16 take no network far, noise or no noise.
 # Small batches have two advantages here, the noise *and* hundreds of times as many updates, and the experiment cannot say which of them wins.
 # So give everybody the same number: 1,000 updates each, η as before.
 #
@@ -185,8 +184,7 @@ reply(guess_noise, np.exp(np.log(loss[1] / loss[4000]).mean()))
 #
 # The curve has turned round.
 # With as many updates as everybody else, B = 1 ends with almost four times the full batch's training loss, B = 16 with a tenth more, and from B = 64 on all agree to within two per cent.
-# So what the lecture's figure shows is the number of updates, not the noise.
-# (Wilson and Martinez said so in 2003: a small batch learns faster *per epoch* because it takes more steps.)
+# So what the lecture's figure shows is the number of updates, not the noise (Wilson and Martinez said so in 2003).
 #
 # To be fair to the other side: equal updates favour large batches as much as equal epochs favour small ones.
 # For its 1,000 updates the full batch has looked at 1,000 epochs of digits, B = 16 at four.
@@ -196,8 +194,7 @@ reply(guess_noise, np.exp(np.log(loss[1] / loss[4000]).mean()))
 # %% [markdown]
 # ## 3.3 The same question, eight times as fast
 #
-# One learning rate is one slice of the matter.
-# So ask again: 1,000 updates for all, but at η = 1/2, which is near the largest rate at which this network trains at all.
+# One learning rate is one slice. So ask again: 1,000 updates for all, but at η = 1/2, which is near the largest rate at which this network trains at all.
 #
 # **Guess.** The training loss of B = 64, divided by that of the full batch?
 
@@ -253,8 +250,7 @@ verdict(
 # %% [markdown]
 # ## 3.4 Which rate for which batch?
 #
-# A rate of 1/16 suited one batch size, and it was not the full batch.
-# So look at every batch size with every rate, after ten epochs:
+# All batch sizes and rates, after ten epochs:
 
 # %% rate-map
 bank = read_results("batch_size_digits")
@@ -265,7 +261,7 @@ show(*draw.rate_map(accuracy, title=title))
 # %% [markdown]
 # White squares mark the rate that is best for each B, its *tuned* rate.
 # The learning rate is a *hyperparameter*, a setting that training doesn't find by itself; tuning means to choose it by the validation set.
-# Walk along the line marked ∝ B, the **linear rule**: twice the batch, twice the rate.
+# Follow the line marked ∝ B, the **linear rule**: twice the batch, twice the rate.
 # From B = 1 to 256 the numbers hardly change, 94 everywhere; then the line runs into the dark.
 #
 # Why linear?
@@ -283,7 +279,6 @@ show(*draw.rate_map(accuracy, title=title))
 # %% [markdown]
 # ## 3.5 The fair fight
 #
-# By now the panel explains itself.
 # A comparison of batch sizes has three settings, and without them it says nothing:
 #
 # - the **budget** that all get: ten epochs, 1,000 updates, or one second of computing;
@@ -308,7 +303,7 @@ corner = ("1 second", "tuned", "test accuracy")
 explore(*draw.fair_fight(fight.recorded_corners(), start=corner))
 
 # %% [markdown]
-# (The times are those of lesson 2, one thread of a processor.)
+# (Times: lesson 2, one thread.)
 # The middle wins: too small pays for every update, too large for every example.
 # On a GPU, where larger batches cost hardly more, it moves to the right.
 # [Page 3a](deeper/3a_where_larger_batches_stop_paying.ipynb) predicts from the gradient's *noise scale* where larger batches stop paying.

@@ -26,8 +26,7 @@ show(*draw.canyon_and_basin(curvatures=(2, 50), shift=0.25))
 # The solid curve is the loss on the examples a network was trained on.
 # The dashed one is the loss on new examples, and the story takes it to be the same curve, moved a little to the side: nobody notices in the basin, it hurts in the canyon.
 # Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples ([generalisation](teaching/glossary.md#curvature)).
-# Told since 1997, it is told in Hung-yi Lee's lecture, too.
-# Here we measure it.
+# Told since 1997, and in Hung-yi Lee's lecture, it is measured here.
 #
 # After this lesson you can
 #
@@ -106,7 +105,7 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 #
 # ## 4.2 Who can stay in a canyon?
 #
-# The next step of the story: a small batch has a noisy gradient, noise throws it out of a narrow canyon, and only a basin holds it.
+# The next step: a small batch has a noisy gradient, noise throws it out of a narrow canyon, and only a basin holds it.
 # A large batch follows its gradient into the canyon and stays.
 #
 # Two wells of equal depth, then, the canyon at −1 with λ = 50 and the basin at 1 with λ = 2.
@@ -147,7 +146,6 @@ reply(guess_border, leavers[-1], "examples")
 #
 # The border is sharp.
 # At η = 0.01 three quarters of the walkers with B = 4 stand outside at the end, and three in a hundred of those with B = 8.
-# (Of B = 1 some have been thrown back in.)
 #
 # </details>
 #
@@ -222,7 +220,7 @@ reply(guess_ratio, ratio(at_loss[1 / 4][4000], at_loss[1 / 4][16])[0], "times as
 # </details>
 #
 # So the claim has a condition, and fails without either half of it.
-# (F1 is Keskar's own network, each size trained until it ceased to improve: the large batch reached a much smaller loss, and a λ_max some eighty times *smaller*; [page 4b](deeper/4b_keskar_repeated.ipynb).)
+# (F1, Keskar's own network, trained until it ceased to improve: the large batch reached a much smaller loss, and a λ_max some eighty times *smaller*; [page 4b](deeper/4b_keskar_repeated.ipynb).)
 
 # %% large-batches-are-sharper tags=["reveal"]
 same_rate = [
@@ -248,7 +246,7 @@ verdict(
 # Multiply the first layer by a and divide the last one by a: what comes out is the same, for every digit (Dinh et al. 2017).
 #
 # **4A · Sharp, without changing one prediction.**
-# Write the function that makes a flat minimum sharp: the same answers to all digits, and λ_max at least 20 times as large.
+# Make a flat minimum sharp: the same answers to all digits, and λ_max at least 20 times as large.
 # `twin` is a copy of a network like ours, `Sequential(Flatten, Linear, ReLU, Linear)`, so the layers with weights are `twin[1]` and `twin[3]`.
 # The check makes the copy and calls your function under `torch.no_grad()` (3 lines in place of the dots).
 
@@ -321,7 +319,6 @@ explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 # Keskar's measure first falls and then rises: by it the network is flattest near a = 5.
 # The scaled λ_max alone notices that nothing has happened.
 #
-# So here a basin and a canyon stand with the same loss, the same accuracy, the same answer to every digit.
 # **Sharpness belongs to the weights, not to the function.**
 # If flatness is to mean anything for new digits, it can't be λ_max alone; the scale of the weights must be taken out first.
 #
@@ -329,7 +326,6 @@ explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 #
 # One question is left: among networks that *training* found, at one training loss, do the flat ones do better on new digits?
 # Recorded, at a training loss of 0.05: four batch sizes at four learning rates, five seeds each, tested on 1,000 digits that no training has seen.
-# Each point below is one such setting.
 # We hold its accuracy against λ_max, scaled λ_max, and η/B, which was known before training began.
 # A rank correlation of −1 would say that flatter is better without exception; beside it stands its 95 % interval.
 
@@ -363,10 +359,13 @@ show(*draw.flat_and_good(ends, orders))
 # %% [markdown]
 # Flatter is better, then, in these runs: λ_max puts the settings in the order of their accuracy with hardly a mistake, and so does the scaled λ_max, which no rescaling fools.
 # But η/B, which is no property of the network, does it nearly as well.
-# The settings move both axes at once: a large η and a small B make a network flat, and they make it good, and nothing here says that they make it good *by* making it flat.
+# A large η and a small B make a network flat, and they make it good, and nothing here says that they do the one *by* the other.
 # Nor does it hold at all times, or by every measure that is free of scale:
 
 # %% other-orders
+sam = read_results("sam_digits", wrong=0.0, batch_size=32, moment=0.05)
+sam = by_seed(sam, "test_accuracy", "rho")
+flatter = interval(sam[0.4] - sam[0.0])
 early = with_unseen(read_results("sharpness_digits", level=0.2, status="ok"))
 others = {
     "λ_max, at a loss of 0.2": rank_correlation(early, "largest_eigenvalue"),
@@ -387,13 +386,14 @@ verdict(
     orders["largest_eigenvalue"][1][2] < -0.5,  # λ_max orders our runs,
     orders["noise"][1][1] > 0.5,  # but so does what was known before,
     all(low > -0.5 for _, low, _ in others.values()),  # and not always, nor by any measure;
+    flatter.mean > flatter.half_width,  # also at one η and B, by training for it;
     torch.equal(*same) and growth["λ_max"] > 10,  # and one function can be either
     abs(growth["scaled λ_max"] - 1) < 0.01,
 )
 
 # %% [markdown]
-# What would decide it: change the flatness and leave η and B alone, by training that looks for flat places on purpose.
-# There the studies disagree ([4b](deeper/4b_keskar_repeated.ipynb)).
+# What would tell more: flatness changed on purpose, with η and B left alone.
+# On 1,000 digits that brought a point and a half ([4d](deeper/4d_looking_for_flat_places.ipynb)); elsewhere the studies disagree.
 # The lecture's last word is the right one: one explanation, not everybody believes it, it needs research (C44).
 #
 # ## Summary
@@ -404,11 +404,9 @@ verdict(
 # - Any minimum of a ReLU network can be made sharp without changing one prediction.
 # - At a low loss flat networks tested better in our runs, by curvature; so says η/B, nearly as well, and one measure says the reverse.
 #
-# **Are flat minima good?** Here the flat ones did test better, late in training; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
+# **Are flat minima good?** Here the flat ones did test better, late in training, even at one η and B; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
 #
-# **Further.** Do 4A with a factor of its own for each hidden unit. (about 4 lines)
-#
-# Going on: [4a](deeper/4a_measuring_curvature.ipynb), measuring curvature · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), critical points: saddle or local minimum, and where training can stay.
+# Going on: [4a](deeper/4a_measuring_curvature.ipynb), measuring curvature · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), saddles, and where training can stay · [4d](deeper/4d_looking_for_flat_places.ipynb), looking for flat places.
 #
 # Before: [3 · small and large batches](03_small_and_large_batches.ipynb). Next: [5 · momentum](05_momentum.ipynb). Terms: [glossary](teaching/glossary.md).
 #

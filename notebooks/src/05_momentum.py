@@ -26,7 +26,7 @@ from lessons.lesson_5 import draw
 explore(*draw.zigzag())
 
 # %% [markdown]
-# Play before you read on. Find an η at which the left path flies off and the right one arrives; an η at which the left path does not zigzag at all; and a β that makes the right one *worse*.
+# Find an η at which the left path flies off and the right one arrives; an η at which the left path does not zigzag at all; and a β that makes the right one *worse*.
 #
 # After this lesson you can
 #
@@ -39,7 +39,6 @@ explore(*draw.zigzag())
 #
 # > **Letters.** η is the learning rate `lr`, g the gradient, β the [momentum coefficient](teaching/glossary.md#momentum) `beta` (Lee writes λ, Raschka α).
 # > The [move](teaching/glossary.md#momentum) m is what one update adds to the weights.
-# > Bold numbers such as **(1)** mark the lines of a derivation; deeper pages, linked where a doubt arises, carry it on.
 
 # %% imports
 import numpy as np
@@ -88,11 +87,11 @@ def heavy_ball(w, move, gradient, lr, beta):
 
 
 # %% [markdown]
-# That is all of it: the *heavy ball* (Polyak 1964). With β = 0 it is gradient descent.
+# That is all: the *heavy ball* (Polyak 1964). With β = 0 it is gradient descent.
 # In PyTorch you switch it on by `torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9)`. β = 0.9 is the usual value, with about a tenth of the η that you used without; 5.2 says why a tenth.
 # Both lectures have this rule, Raschka with the opposite sign; [5b](deeper/5b_which_formula.ipynb) translates seven ways of writing it.
 #
-# What do the two parts of a move do in a ravine? We take every move of a short walk apart.
+# We take every move of a short walk apart.
 
 # %% two-parts
 valley = ravine(10)
@@ -116,7 +115,7 @@ show(*draw.two_parts(path, pulls, carries, valley.loss))
 # $$\textbf{(3)}\quad m_{t} = -\eta\,\big(g_{t-1} + \beta\,g_{t-2} + \beta^2 g_{t-3} + \dots + \beta^{\,t-1} g_{0}\big)$$
 #
 # Every past gradient is still in the move, with one more factor β for each update of its age.
-# We check it on the walk of 5.1:
+# On the walk of 5.1:
 
 # %% weighted-sum
 gradients = valley.gradient(path[:100])
@@ -125,7 +124,7 @@ summed = -lr * beta**ages @ gradients
 verdict("C63", np.allclose(summed, moves[99], rtol=1e-9, atol=0))
 
 # %% [markdown]
-# Suppose now that the gradient is the same at every step, as on a long even slope. More and more old gradients make the moves grow.
+# Suppose now that the gradient is the same at every step, as on a long even slope.
 #
 # **Guess.** How many times longer than a plain step do they become with β = 0.99?
 
@@ -163,7 +162,7 @@ verdict("E18", *(np.isclose(total[b], 1 / (1 - b), rtol=1e-3) for b in total))
 #
 # ## 5.3 How much faster in a ravine?
 #
-# Back to the ravine. A fair race gives each rule its own best settings.
+# A fair race gives each rule its own best settings.
 # For gradient descent that is the η at which the steep and the flat direction shrink equally fast, for momentum a pair of η and β that does the same.
 # With L the largest and μ the smallest curvature,
 #
@@ -214,7 +213,7 @@ verdict(
 # <details><summary>After your guess</summary>
 #
 # Left: gradient descent needs updates in proportion to κ, momentum only in proportion to √κ, since its best factor per update is (√κ − 1)/(√κ + 1) in place of (κ − 1)/(κ + 1).
-# This is what momentum was invented for. In a round bowl, κ = 1, it has nothing to give.
+# In a round bowl, κ = 1, it has nothing to give.
 #
 # Right: the same ravine at one fixed η = 1.9, where gradient descent zigzags. More β helps up to about 0.8; then the ball overshoots and swings, and with 0.99 it needs four times the updates of no momentum.
 # So momentum calms a zigzag that was there before, and a large β brings a swing of its own.
@@ -248,7 +247,7 @@ verdict("C66", (pull + carry)[uphill].min() > 0, pull[uphill].max() < 0, ball[-1
 #
 # ## 5.5 On digits: does β give what a larger η would not?
 #
-# Now a network on 4,000 handwritten digits, trained by mini-batches.
+# A network on 4,000 handwritten digits, trained by mini-batches.
 # First two short runs at the *same effective learning rate* 0.1:
 
 
@@ -271,7 +270,7 @@ pd.DataFrame([short_run(0.1, 0.0), short_run(0.01, 0.9)])
 # (Loss and accuracy on the validation digits, B = 100, 200 updates, one seed only.)
 # Both end at a loss of 0.31: at these rates β = 0.9 with a tenth of the η gets equally far.
 #
-# Is that so everywhere? A grid was recorded with the same network and data: three batch sizes, three β, up to eleven constant η, five seeds, **200 updates for every run**.
+# A grid was recorded with the same network and data: three batch sizes, three β, up to eleven constant η, five seeds, **200 updates for every run**.
 #
 # **Guess.** At B = 1,000 and without momentum, the best of all η reaches a training loss of 0.054. How low does β = 0.9 come, at its best η?
 
@@ -289,8 +288,6 @@ reply(guess_loss, np.exp(log_loss[lowest[1000, 0.9]].mean()))
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
-#
-# Three comparisons stand in this one figure.
 #
 # - **Equal η** (the large open marks): three different effective rates, 0.1, 1 and 10. This compares learning rates, and nothing about momentum follows from it.
 # - **Equal η/(1 − β)** (straight up and down): at small rates β = 0 and 0.9 agree; β = 0.99 lags, as 200 updates are only two of its ramps.
@@ -337,7 +334,7 @@ verdict(
 #   β = 0.99 comes lower still, but its interval spans two decades and contains that of 0.9: five seeds don't decide. In validation accuracy it stays 2.3 ± 1.2 points *below* no momentum.
 # - **Where noise limits η, no gain is to be seen.** At B = 10 the interval, 0.92 to 1.20 times the loss, leaves room for a small gain as for a loss. By [5d](deeper/5d_noise_and_saddles.ipynb) this noise goes with the effective rate.
 #
-# What is counted matters, too: in *validation accuracy* the tuned β = 0.9 is ahead by only 0.2 ± 0.2 points at B = 1,000, by 1.8 ± 1.3 at 100, by −0.2 ± 0.7 at 10.
+# In *validation accuracy* the tuned β = 0.9 is ahead by only 0.2 ± 0.2 points at B = 1,000, by 1.8 ± 1.3 at 100, by −0.2 ± 0.7 at 10.
 # Larger studies agree: momentum equals plain SGD at small batches and extends the range of useful ones ([Shallue et al. 2019](https://arxiv.org/abs/1811.03600)); at small rates it brings little ([Wang et al. 2024](https://arxiv.org/abs/2307.15196)).
 #
 # </details>
@@ -397,5 +394,5 @@ check("5D", tune)
 # - [5c · Does the ball find better minima?](deeper/5c_hills_and_shelves.ipynb) Mass, friction, hills and shelves.
 # - [5d · Does momentum help against noise and at saddles?](deeper/5d_noise_and_saddles.ipynb) And what the lectures conclude.
 # - The lectures' claims: C51 to C66 and C72 are Lee's, E01 to E21 Raschka's; [all verdicts are on one page](claims.md).
-# - Before: [4 · sharp and flat minima](04_sharp_and_flat_minima.ipynb). This is the last lesson.
+# - Before: [4 · sharp and flat minima](04_sharp_and_flat_minima.ipynb).
 # - To play on: G. Goh, "Why Momentum Really Works", Distill 2017, [doi 10.23915/distill.00006](https://doi.org/10.23915/distill.00006), whose interactive ravine is the model of the one above.

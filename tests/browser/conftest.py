@@ -1,7 +1,5 @@
-import functools
-
 import pytest
-from lab import ROOT, open_chromium, run_lesson, serve_lab
+from lab import ROOT, SESSION, open_chromium, run_lesson, serve_lab
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +15,12 @@ def chromium():
 
 
 @pytest.fixture(scope="session")
-def lesson(address, chromium):
-    """Return a function that gives the page of a lesson, run once from top to bottom."""
-    return functools.cache(lambda name: run_lesson(chromium, address, name))
+def lesson(address, chromium, request):
+    """Give a lesson's name and its page, run once from top to bottom; one kernel is alive at a time."""
+    page = run_lesson(chromium, address, request.param)
+    yield request.param, page
+    page.evaluate(f"{SESSION}.shutdown()")
+    page.close()
 
 
 @pytest.fixture(scope="session")

@@ -19,7 +19,8 @@ QUIET = (
     "--disable-background-networking --disable-component-update --disable-sync"
 )
 TOKEN = "reader"
-KERNEL = "jupyterapp.shell.currentWidget.sessionContext?.session?.kernel"
+SESSION = "jupyterapp.shell.currentWidget.sessionContext"
+KERNEL = f"{SESSION}?.session?.kernel"
 CODE_CELLS = "jupyterapp.shell.currentWidget.content.model.toJSON().cells.filter(c => c.cell_type === 'code' && c.source)"
 
 
@@ -56,7 +57,7 @@ def serve_lab(tmp: Path):
         yield address
     finally:
         server.terminate()
-        server.wait(20)
+        server.wait(120)  # it ends its kernels first
 
 
 def lab_options():

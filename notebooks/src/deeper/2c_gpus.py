@@ -94,7 +94,7 @@ pd.DataFrame(
 # ```
 #
 # `course_utils.timing.as_cuda_graph` does this, and a GPU's recording holds both curves.
-# We expect the floor to fall to a third or less: some forty kernels of one or two microseconds each would take 0.04 to 0.08 ms, where our thread needs 0.24 ms for the calls.
+# We expect the floor to fall to a third or less: if each of some forty kernels takes one or two microseconds (assumed, not measured), they take 0.04 to 0.08 ms, where our thread needs 0.24 ms for the calls.
 # The knee would fall with it: then 1,000 examples may lie on the slope of a GPU too.
 #
 # ## What will count
