@@ -69,7 +69,7 @@ def page_markdown(source: Path, shelf: Shelf) -> str:
         if cell.cell_type == "markdown":
             parts.append(_linked(cell.source))
         elif made := re.match(r"(guess_\w+) = None  # (.+)$", cell.source):
-            parts.append(_guess(made[1], made[2], cells))
+            parts.append(_guess(made[1], made[2], parts[-1], cells))
         elif checked := re.search(r'^check\("(\w+)"', cell.source, re.MULTILINE):
             parts.append(_exercise(checked[1], cell, source))
         elif shows_explorer(cell):
@@ -138,13 +138,17 @@ def _verdict(box: str) -> str:
     return box.strip().replace('class="verdict"', f'class="verdict" id="{claim}"')
 
 
-def _guess(name: str, comment: str, cells: list) -> str:
-    """Return the form in which a reader guesses; it holds the answer that the page's `reply` gives."""
-    asked = re.compile(rf"^reply\({name},", re.MULTILINE)
+def _guess(name: str, comment: str, asked: str, cells: list) -> str:
+    """Return the form in which a reader guesses; it holds the answer that the page's `reply` gives.
+
+    Choices are the texts that the `comment` quotes, or else those that are quoted as code in the question, `asked`.
+    Raises ValueError where no cell replies, or with a text that isn't among the choices.
+    """
+    replies = re.compile(rf"^reply\({name},", re.MULTILINE)
     told = [
         output.text
         for cell in cells
-        if asked.search(cell.source)
+        if replies.search(cell.source)
         for output in cell.get("outputs", [])
         if output.output_type == "stream"
     ]
@@ -152,15 +156,18 @@ def _guess(name: str, comment: str, cells: list) -> str:
     if not answers:
         raise ValueError(f"no cell replies to {name}")
     options = re.findall(r'"([^"]+)"', comment)
-    if len(options) > 1 and answers[-1] in options:
+    options = options if len(options) > 1 else re.findall(r'`"([^"`]+)"`', asked)
+    if answers[-1] in options:
         inputs = "".join(
             f'<label><input type="radio" name="{name}" value="{option}"> {option}</label>'
             for option in options
         )
         return _raw(_GUESS.format(data=f'data-answer="{answers[-1]}"', asked=f"{inputs} "))
-    number, unit = re.match(r"(-?[\d.,]+(?:e[+-]?\d+)?)\s*(.*)", answers[-1]).groups()
+    number = re.match(r"(-?[\d.,]+(?:e[+-]?\d+)?)\s*(.*)", answers[-1])
+    if not number:
+        raise ValueError(f"{name} is answered by {answers[-1]!r}, which is none of its choices {options}")
     what = re.sub(r"[;,]? *(or )?None (to skip( it)?|skips it)$", "", comment)
-    data = f'data-answer="{number.replace(",", "")}" data-told="{number}" data-unit="{html.escape(unit)}"'
+    data = f'data-answer="{number[1].replace(",", "")}" data-told="{number[1]}" data-unit="{html.escape(number[2])}"'
     field = f'<label>Your guess <input name="{name}" inputmode="decimal" autocomplete="off" size="8"></label>'
     return _raw(_GUESS.format(data=data, asked=f"{field} <small>{html.escape(what)}</small>"))
 
