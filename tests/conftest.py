@@ -1,6 +1,10 @@
+import os
+
 import pytest
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+
+os.environ["TQDM_DISABLE"] = "1"  # here and in all kernels: on a slow machine a bar is output that the page lacks
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ Where numbers are compared, the truth is the same call on the processor.
 """
 
 import re
-import runpy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -16,7 +15,7 @@ from torch import nn
 
 from authoring.build import read_source, sources
 from course_utils import curvature, data, explore, plotting, timing
-from course_utils.data import Split, check_device, load_mnist
+from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches, train
 from lessons.lesson_4.keskar import c1, fit
@@ -145,7 +144,15 @@ def test_what_is_computed_on_a_device_is_what_the_processor_computes(device, mea
 def test_a_network_with_convolutions_batch_norm_and_dropout_trains_there(device):
     model = c1(seed=0, width=4).to(device.kind)
     pictures = Split(torch.rand(20, 3, 32, 32), torch.arange(20) % 10).to(device.kind)
-    fit(model, torch.optim.SGD(model.parameters(), 0.1), pictures, batch_size=10, seed=0, max_epochs=1, patience=1)
+    fit(
+        model,
+        torch.optim.SGD(model.parameters(), 0.1),
+        pictures,
+        batch_size=10,
+        seed=0,
+        max_epochs=1,
+        patience=1,
+    )
     assert np.isfinite(evaluate(model, pictures)[0])
 
 
@@ -201,7 +208,9 @@ def test_a_page_runs_on_the_device_that_its_reader_names(device, page, monkeypat
         source = re.sub(long, short, source, flags=re.M)
     threads = torch.get_num_threads()
     exec(compile(source, page.stem, "exec"), {"__name__": "__main__"})
-    assert device.operations[0] == torch.ops.aten.empty.memory_format, "the page asks whether the device is there"
+    assert device.operations[0] == torch.ops.aten.empty.memory_format, (
+        "the page asks whether the device is there"
+    )
     assert len(device.operations) > 15 and torch.get_num_threads() == threads
 
 
@@ -209,12 +218,18 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
     "batch_size_cifar10": ({}, {"num_train": 40}),
     "batch_size_digits": ({"num_steps": {20: 1000}}, {}),
     "batch_size_mnist": ({}, {"budget": "epochs"}),
-    "batch_timing": ({"num_examples": 10}, {"network": "784-128-10", "largest": 5, "mode": "eager", "precision": "bf16"}),
+    "batch_timing": (
+        {"num_examples": 10},
+        {"network": "784-128-10", "largest": 5, "mode": "eager", "precision": "bf16"},
+    ),
     "growing_batch_digits": ({"phases": (1, 1)}, {"change": "rate"}),
     "keskar_c1": ({"stop": {"max_epochs": 1, "patience": 1}}, {"num_train": 40, "width": 4}),
     "keskar_f1": ({"rates": {"adam": 1e-9}, "sizes": (784, 8, 10)}, {"num_train": 40, "batch_norm": True}),
     "leave_zero": ({"num_steps": 5}, {"momentum": 0.9}),
-    "momentum_decay": ({"num_epochs": 1, "drop_at": 1, "eval_steps": [3]}, {"form": "velocity", "decay": True}),
+    "momentum_decay": (
+        {"num_epochs": 1, "drop_at": 1, "eval_steps": [3]},
+        {"form": "velocity", "decay": True},
+    ),
     "momentum_grid": ({"num_steps": 5, "eval_steps": [5]}, {"momentum": 0.9}),
     "noise_scale_digits": ({"steps": (0, 2), "draws": 2}, {}),
     "scale_free_sharpness": ({"level": 9.0, "radii": {"1": 1.0}}, {"optimizer": "adam"}),
@@ -227,7 +242,9 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
 
 def few(make, where):
     """Return a loader of 60, 20 and 20 examples that lie on `where`."""
-    return lambda *, full=False: tuple(split[:n].to(where) for split, n in zip(make(), (60, 20, 20), strict=True))
+    return lambda *, full=False: tuple(
+        split[:n].to(where) for split, n in zip(make(), (60, 20, 20), strict=True)
+    )
 
 
 def colours():
@@ -244,10 +261,28 @@ def test_the_smallest_cell_of_an_experiment_runs_there(device, name):
     where = device.kind if stays else "cpu"
     names |= {"load_mnist": few(load_mnist, where), "load_cifar10": few(colours, where)} | constants
     names |= {"mlp": lambda *sizes, **rest: mlp(*sizes, **rest).to(where), "device": device.kind}
-    first = names["grid"][0] if isinstance(names["grid"], list) else {k: v[0] for k, v in names["grid"].items()}
+    names["measure_peaks"] = lambda device, **rest: timing.Peaks(1e9, 1e9)  # copies 256 MiB, a dozen times
+    first = (
+        names["grid"][0] if isinstance(names["grid"], list) else {k: v[0] for k, v in names["grid"].items()}
+    )
     known = {"batch_size": 20, "lr": 0.1, "device": device.kind}
     cell = first | {key: value for key, value in known.items() if key in first} | cell
     rows = names["run"](**cell)
     rows = rows if isinstance(rows, list) else [rows]
     assert rows and all(set(row) <= {*names["columns"], "status"} for row in rows)
     assert len(device.operations) > 10
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        load_mnist()[0][:1].to,
+        timing.device_name,
+        timing.synchronised_clock,
+        lambda name: timing.measure_peaks(name, size=2),
+        lambda name: minibatches(2, 1, generator=torch.Generator(), device=name),
+    ],
+)
+def test_whatever_takes_a_device_says_which_there_are_where_it_is_missing(device, take):
+    with pytest.raises(ValueError, match=f'"cpu" and "{device.kind}", got "gpu": set device = "cpu"'):
+        take("gpu")
