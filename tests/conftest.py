@@ -3,8 +3,9 @@ import os
 import pytest
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from tqdm import tqdm  # noqa: F401  (it reads the environment when it is imported)
 
-os.environ["TQDM_DISABLE"] = "1"  # here and in all kernels: on a slow machine a bar is output that the page lacks
+os.environ["TQDM_DISABLE"] = "1"  # in training and all kernels: a bar is output that the page lacks
 
 
 @pytest.fixture
