@@ -32,6 +32,7 @@ import itertools
 import math
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sys
@@ -340,7 +341,9 @@ def _commit(script: Path) -> str:
 
     def git(*arguments):
         command = ["git", "--no-optional-locks", *arguments]
-        return subprocess.run(command, cwd=script.parent, capture_output=True, text=True).stdout.strip()
+        return subprocess.run(
+            command, cwd=script.parent, capture_output=True, encoding="utf-8"
+        ).stdout.strip()
 
     changed = git("status", "--porcelain", "--untracked-files=no", "--", ":(top)*.py")
     return (git("rev-parse", "--short=10", "HEAD") or "unknown") + "+dirty" * bool(changed)
@@ -355,9 +358,15 @@ def main() -> None:
     parser.add_argument("name", help="of a script in notebooks/experiments, without .py")
     parser.add_argument("--jobs", type=int, help="cells at a time, one a core unless the script says else")
     parser.add_argument("--dask", metavar="ADDRESS", help="a cluster's scheduler (needs dask, distributed)")
-    parser.add_argument("--machine", metavar="LABEL", help="record into NAME.LABEL.csv, not NAME.csv")
+    parser.add_argument(
+        "--machine", metavar="LABEL", help="record into NAME.LABEL.csv, letters, digits and hyphens"
+    )
     parser.add_argument("--out", metavar="FILE", type=Path, help="record into this file")
     chosen = parser.parse_args()
+    if not re.fullmatch(r"[\w-]+", chosen.machine or "-"):
+        parser.error(
+            f"--machine takes letters, digits, - and _, by which a page finds the file; got {chosen.machine!r}"
+        )
     stem = f"{chosen.name}.{chosen.machine}" if chosen.machine else chosen.name
     out = chosen.out or Path("notebooks/results", f"{stem}.csv")
     options = [f" --{key} {vars(chosen)[key]}" for key in ("jobs", "machine") if vars(chosen)[key]]

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import curvature, parallel, startup, training, widgets
+from benchmarks import curvature, films, parallel, startup, training, widgets
 from course_utils.timing import device_name
 
 ALL = {
     "training": training,
     "startup": startup,
     "widgets": widgets,
+    "films": films,
     "curvature": curvature,
     "parallel": parallel,
 }
@@ -29,9 +30,9 @@ def main(names: list[str]) -> None:
         f"torch {torch.__version__}; {datetime.date.today()}.\n"
     )
     text = "\n".join([header, *tables.values()])
-    print(text)
     if not names:
         Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":

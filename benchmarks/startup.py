@@ -18,7 +18,7 @@ def seconds(before: str, code: str) -> list[float]:
     env = {name: value for name, value in os.environ.items() if name != "COURSE_DATA"}
     command = [sys.executable, "-c", CLOCK.format(before=before, code=code)]
     return [
-        float(subprocess.run(command, env=env, capture_output=True, text=True, check=True).stdout)
+        float(subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=True).stdout)
         for _ in range(REPEATS)
     ]
 

@@ -8,7 +8,7 @@ import copy
 import dis
 import importlib
 import importlib.util
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, MappingView
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -56,7 +56,7 @@ def feedback(name: str, answer: Any) -> str:
     if answer is ... or answer is None or _untouched(answer):
         return f"· {name} is open: put your answer in place of the three dots and run the cell again."
     try:
-        found.judge(answer)
+        found.judge(list(answer) if isinstance(answer, Iterator) else answer)
     except Wrong as wrong:
         return f"✗ {name} not yet: {wrong}"
     except (Exception, SystemExit) as error:
@@ -118,18 +118,37 @@ def find(name: str) -> Exercise:
     return EXERCISES[name]
 
 
+def floats(answer: Any, wanted: str, *, finite: bool = True) -> np.ndarray:
+    """Return `answer` as an array of floats of its own shape; raise Wrong, which says what is `wanted`, for anything else.
+
+    A tensor may have a gradient, a view of a dictionary is as good as a list, and a text is no number.
+    """
+    if callable(answer):
+        raise Wrong(f"{wanted}, this is a function: call it.")
+    try:
+        plain = _plain(answer)
+        if any(isinstance(value, str | bytes) for value in np.asarray(plain).flat):
+            raise Wrong(f"{wanted}, this is {_described(plain)}: leave the quotation marks out.")
+        values = np.asarray(plain, dtype=float)
+    except (TypeError, ValueError):
+        raise Wrong(f"{wanted}, this is {_described(answer)}.") from None
+    if finite and not np.isfinite(values).all():
+        raise Wrong(f"{wanted}, infinity and NaN are none: this is {_described(plain)}.")
+    return values
+
+
+def _plain(answer: Any) -> Any:
+    """Return `answer` with views and tensors in it as lists, a tensor of one number as that number."""
+    if isinstance(answer, MappingView | list | tuple):
+        return [_plain(part) for part in answer]
+    return answer.tolist() if hasattr(answer, "detach") else answer
+
+
 def number(answer: Any) -> float:
     """Return `answer` as a float; raise Wrong where it is no single number or not finite."""
-    if callable(answer):
-        raise Wrong("a number is wanted, this is a function: call it.")
-    try:
-        values = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
-        raise Wrong(f"a number is wanted, this is {_described(answer)}.") from None
+    values = floats(answer, "a number is wanted")
     if values.size != 1:
         raise Wrong(f"one number is wanted, these are {values.size}.")
-    if not np.isfinite(values).all():
-        raise Wrong(f"a finite number is wanted, this is {values.item()}.")
     return values.item()
 
 
@@ -158,14 +177,9 @@ def tried(case: str) -> Iterator[None]:
 
 def numbers(answer: Any, count: int) -> np.ndarray:
     """Return `answer` as `count` finite floats, shape (count,); raise Wrong where it is anything else."""
-    try:
-        values = np.asarray(answer, dtype=float)
-    except (TypeError, ValueError):
-        raise Wrong(f"{count} numbers are wanted, this is {_described(answer)}.") from None
+    values = floats(answer, f"{count} numbers are wanted")
     if values.size != count or values.ndim == 0:
         raise Wrong(f"{count} numbers are wanted, the shape of these is {values.shape}.")
-    if not np.isfinite(values).all():
-        raise Wrong("all numbers must be finite.")
     return values.flatten()
 
 

@@ -67,10 +67,10 @@ def explore(fig: Figure, update: Callable[..., str], controls: Mapping[str, Cont
 
     box = make_explorer(fig, update, controls)
     update(**{name: control.start for name, control in controls.items()})
-    names = ", ".join(control.label for control in controls.values())
     data, metadata = bundle(fig, box.children[-1].alt)
-    display({**box._repr_mimebundle_(), **data}, metadata=metadata, raw=True)
-    print(f"To move {names}: run this cell.")
+    view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}  # so in ipywidgets 7 and 8
+    display({VIEW: view, **data}, metadata=metadata, raw=True)
+    print(f"To move {', '.join(control.label for control in controls.values())}: run this cell.")
 
 
 def make_explorer(fig: Figure, update: Callable[..., str], controls: Mapping[str, Control]):

@@ -3,24 +3,27 @@
 import base64
 import io
 import math
+import re
+import warnings
 from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import get_font_names
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from course_utils.results import mean_interval
 
 plt.style.use(Path(__file__).with_name("course.mplstyle"))
+plt.rcParams["font.family"] = [font for font in plt.rcParams["font.family"] if font in get_font_names()]
 
-CSS_PIXELS_PER_INCH = (
-    104  # a 6.4 in figure is 666 pixels wide on the page: its 9-point text reads as 13 pixels
-)
+CSS_PIXELS_PER_INCH = 104  # a 6.4 in figure is 666 pixels wide on the page: 9-point text reads as 13 pixels
 FULL_BATCH = 60_000
 GUESS = "#8B1A62"  # the colour of what the reader guessed, used for nothing else
+MORE_FORMATS = {}  # MIME type → a function that draws a figure so; the builder's, for slides
 LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
 
 
@@ -84,10 +87,20 @@ def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
     if not alt.strip():
         raise ValueError("alt must say in words what the figure shows, got an empty text")
     png = io.BytesIO()
-    fig.savefig(png, format="png")
-    plt.close(fig)
+    with warnings.catch_warnings(record=True) as caught:
+        fig.savefig(png, format="png")
+    said = [str(warning.message) for warning in caught]
+    if boxes := "".join(dict.fromkeys(chr(int(code)) for code in re.findall(r"Glyph (\d+)", " ".join(said)))):
+        print(
+            f"No font here has {boxes}: install one that does, such as Noto Sans CJK, and restart the kernel."
+        )
+    for sentence in said:
+        if not sentence.startswith("Glyph"):
+            warnings.warn(sentence, stacklevel=2)
     width = round(fig.get_figwidth() * CSS_PIXELS_PER_INCH)
     data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": f"Figure\n{alt}"}
+    data |= {kind: draw(fig) for kind, draw in MORE_FORMATS.items()}
+    plt.close(fig)
     return data, {"image/png": {"alt": alt, "width": width}}
 
 
@@ -121,19 +134,11 @@ def mark_choice(ax: Axes, guess: str | None, places: dict[str, tuple[float, floa
     if guess is None:
         return ""
     if guess not in list(places):
-        raise ValueError(
-            f"a guess here is one of {', '.join(map(repr, places))}, or None to skip it, got {guess!r}"
-        )
+        choices = ", ".join(map(repr, places))
+        raise ValueError(f"a guess here is one of {choices}, or None to skip it, got {guess!r}")
     halo = [withStroke(linewidth=5, foreground="white")]  # so that it shows on a dark map too
     ring = {"markersize": 18, "markerfacecolor": "none", "markeredgecolor": GUESS, "markeredgewidth": 2}
     ax.plot(*places[guess], "o", **ring, path_effects=halo, zorder=6)
-    ax.annotate(
-        "your guess",
-        places[guess],
-        xytext=(13, 9),
-        textcoords="offset points",
-        color=GUESS,
-        bbox=LABEL_BOX,
-        zorder=7,
-    )
+    label = {"xytext": (13, 9), "textcoords": "offset points", "color": GUESS, "bbox": LABEL_BOX, "zorder": 7}
+    ax.annotate("your guess", places[guess], **label)
     return f" Your guess, {guess}, is ringed."

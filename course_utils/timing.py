@@ -32,9 +32,9 @@ def device_name(device: Device) -> str:
         return torch.cuda.get_device_name(device)
     if platform.system() == "Darwin":  # where Python knows no more than "arm"
         command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
     with contextlib.suppress(OSError):
-        if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text()):
+        if found := re.search(r"model name\s*: (.+)", Path("/proc/cpuinfo").read_text("utf-8")):
             return found[1]
     return platform.processor() or platform.machine()
 

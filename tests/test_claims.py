@@ -104,14 +104,14 @@ def test_claims_and_conditions_of_measured_claims_have_no_colon_of_their_own():
 )
 def test_a_faulty_entry_is_named_with_what_is_wrong(tmp_path, change, message):
     path = tmp_path / "claims.toml"
-    path.write_text(ENTRY.replace(*change))
+    path.write_text(ENTRY.replace(*change), encoding="utf-8")
     with pytest.raises(ValueError, match=message):
         load_claims(path)
 
 
 def test_an_entry_is_read_into_a_claim(tmp_path):
     path = tmp_path / "claims.toml"
-    path.write_text(ENTRY)
+    path.write_text(ENTRY, encoding="utf-8")
     assert load_claims(path) == {"C05": MEASURED}
 
 
@@ -285,8 +285,8 @@ def test_table_has_one_row_for_each_claim():
 def course(tmp_path):
     deeper = tmp_path / "src" / "deeper" / "1a_cats.py"
     deeper.parent.mkdir(parents=True)
-    deeper.write_text('# %% [markdown]\n# # Cats\n\n# %%\nverdict("C05", True)\n')
-    (tmp_path / "src" / "01_animals.py").write_text("# %% [markdown]\n# # 1 · What sleeps?\n")
+    deeper.write_text('# %% [markdown]\n# # Cats\n\n# %%\nverdict("C05", True)\n', encoding="utf-8")
+    (tmp_path / "src" / "01_animals.py").write_text("# %% [markdown]\n# # 1 · What sleeps?\n", encoding="utf-8")
     return tmp_path
 
 

@@ -2,6 +2,7 @@ import base64
 import io
 import re
 
+import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -93,6 +94,12 @@ def test_an_explorer_puts_out_its_still_twin_and_how_to_make_it_live(published, 
     assert {VIEW, "image/png"} < set(output["data"])
     assert "dot at x = 3" in output["metadata"]["image/png"]["alt"]
     assert capsys.readouterr().out == "To move place: run this cell.\n"
+
+
+def test_an_explorer_puts_out_the_view_that_ipywidgets_8_would_and_7_can_show(published):
+    explore(*dot_figure(), X)
+    view = published[0]["data"][VIEW]
+    assert view == {**ipywidgets.VBox()._repr_mimebundle_()[VIEW], "model_id": view["model_id"]}
 
 
 def test_a_saved_page_keeps_the_still_twin_and_no_view_that_would_be_dead():

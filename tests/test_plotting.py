@@ -1,20 +1,27 @@
 import io
 import json
+import re
+import warnings
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+from matplotlib.font_manager import get_font_names
 from PIL import Image
 from scipy import stats
 
 from course_utils.plotting import (
     batch_axis,
     batch_color,
+    bundle,
     mark_choice,
     mark_guess,
     plot_band,
     show,
 )
+
+STYLE = Path(__file__).parents[1] / "course_utils" / "course.mplstyle"
 
 
 def luminance(color):
@@ -68,6 +75,24 @@ def test_show_puts_out_one_png_with_its_alt_text_and_closes_the_figure(published
 def test_show_refuses_a_figure_without_alt_text():
     with pytest.raises(ValueError, match="alt must say"):
         show(plt.figure(), alt=" ")
+
+
+def test_a_letter_that_no_font_here_has_is_named_in_one_sentence_and_other_warnings_pass(capsys):
+    fig, ax = plt.subplots()
+    ax.set_xlabel("B \U000f0123\U000f0123")  # for private use: no font has it
+    with warnings.catch_warnings(record=True) as caught:
+        bundle(fig, "an axis")
+    assert caught == []
+    assert capsys.readouterr().out.startswith("No font here has \U000f0123: install")
+    fig.draw = lambda renderer: warnings.warn("too narrow", stacklevel=1)
+    with pytest.warns(UserWarning, match="too narrow"):
+        bundle(fig, "a warning")
+
+
+def test_a_font_for_chinese_stands_behind_the_courses_own_where_one_is_installed():
+    line = re.search(r"^font.family: (.+)$", STYLE.read_text(encoding="utf-8"), re.M).group(1)
+    installed = [font for font in line.split(", ") if font in get_font_names()]
+    assert plt.rcParams["font.family"] == installed and installed[0] == "DejaVu Sans"
 
 
 def test_the_style_writes_nothing_below_nine_points_on_white_paper():

@@ -418,3 +418,10 @@ def test_an_unknown_experiment_is_refused_with_a_list_of_those_there_are(script,
     script(SMALL)
     with pytest.raises(SystemExit, match="call this in the course's folder, for one of: toy"):
         call(monkeypatch, tmp_path, "joy")
+
+
+def test_a_machines_name_that_a_page_would_not_find_is_refused(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["record", "batch_timing", "--machine", "lab/pc1"])
+    with pytest.raises(SystemExit):
+        main()
+    assert "--machine takes letters, digits, - and _" in capsys.readouterr().err

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from course_utils.checks import Wrong, call, exercise, expect, tried
+from course_utils.checks import Wrong, call, exercise, expect, floats, tried
 
 
 @exercise(
@@ -52,7 +52,7 @@ check("1B", fair_rates)
 def _fair_rates(answer: Any) -> None:
     for n, batch_size, lr in ((20, 8, 0.1), (4000, 1500, 0.3), (20, 5, 0.2), (7, 7, 0.1)):
         with tried(f"for n = {n:,}, B = {batch_size:,}, lr = {lr}"):
-            rates = np.asarray(call(answer, n, batch_size, lr), dtype=float)
+            rates = floats(call(answer, n, batch_size, lr), "one rate for each update is wanted")
             _judge_rates(rates, n, batch_size, lr)
 
 
@@ -241,7 +241,7 @@ def _floor_in_a_bowl(answer: Any) -> None:
 def _judge_floor(floor: Any, lr: float, curvature: float, variance: float, batch_size: int) -> None:
     """Raise Wrong unless `floor` is the mean excess loss, infinite from η = 2/h on."""
     wall = 2 / curvature
-    value = np.asarray(floor, dtype=float)
+    value = floats(floor, "a number is wanted", finite=False)
     infinite = value.size == 1 and value.item() == math.inf
     if lr < wall and infinite:
         raise Wrong(f"η = {lr} lies below 2/h = {wall:g}, and there the loss stays finite.")

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import torch
 
-from course_utils.checks import Wrong, call, exercise, expect, numbers, tried
+from course_utils.checks import Wrong, call, exercise, expect, floats, numbers, tried
 from course_utils.descent import growth_factors
 
 
@@ -94,10 +94,9 @@ def _two_arrays(result, shape):
         result = []
     if len(result) != 2:
         raise Wrong("your function must return two things: the new weights and the new move.")
-    try:
-        parts = [np.asarray(part, dtype=float) for part in result]
-    except (TypeError, ValueError, RuntimeError):
-        raise Wrong("the weights and the move that you return must be numbers.") from None
+    parts = [
+        floats(part, "numbers are wanted for the weights and the move that you return") for part in result
+    ]
     if any(part.shape != shape for part in parts):
         raise Wrong(f"for {shape[0]} weights, the new weights and the new move have {shape[0]} numbers each.")
     return parts
@@ -222,12 +221,12 @@ def _strength_mistakes(largest, smallest, lr):
     "directions at once.",
     hint="Only two of the eigenvalues matter. Line (6) gives the roots of η and of β.",
     solution="""
-import math
+import numpy as np
 
 def tune(eigenvalues):
-    largest, smallest = max(eigenvalues), min(eigenvalues)
-    root_kappa = math.sqrt(largest / smallest)
-    lr = (2 / (math.sqrt(largest) + math.sqrt(smallest))) ** 2
+    smallest, largest = eigenvalues.min(), eigenvalues.max()
+    root_kappa = np.sqrt(largest / smallest)
+    lr = (2 / (np.sqrt(largest) + np.sqrt(smallest))) ** 2
     return lr, ((root_kappa - 1) / (root_kappa + 1)) ** 2
 
 check("5D", tune)

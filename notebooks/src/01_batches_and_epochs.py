@@ -56,6 +56,8 @@ lr = 0.1  # learning rate η of the small problem
 num_seeds = 5  # runs behind each mean on the digits, at least 2
 
 # %%
+import math
+
 import numpy as np
 import pandas as pd
 import torch

@@ -49,6 +49,8 @@ device = "cpu"  # or "cuda", "mps"
 lr = 1 / 16  # learning rate η of the lecture's experiment: a power of 2 from 1/1024 to 32
 
 # %%
+import math
+
 import numpy as np
 import pandas as pd
 import torch

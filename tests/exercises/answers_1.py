@@ -308,7 +308,6 @@ def wall_above_one(lr, curvature, variance, batch_size):
 RIGHT = [
     ("1A", 4690),
     ("1A", torch.tensor(4690)),
-    ("1A", "4690"),
     ("1B", rates_as_tensor),
     ("1B", rates_by_remainder),
     ("1B", rates_one_by_one),

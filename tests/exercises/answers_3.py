@@ -219,7 +219,6 @@ def against_the_middle(batch_size, b_crit, knee):
 
 RIGHT = [
     ("3A", 625),
-    ("3A", "625"),
     ("3A", torch.tensor(2500 / 4)),
     ("3B", with_numpy),
     ("3B", with_a_tensor),

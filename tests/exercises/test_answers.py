@@ -1,12 +1,15 @@
 """Every exercise: its model answer is accepted, each typical wrong answer is rejected with the hint that names it."""
 
+import ast
 import importlib
 import re
 import sys
 from pathlib import Path
 
 import jupytext
+import numpy as np
 import pytest
+import torch
 
 from authoring.build import lesson_of, sources
 from course_utils import checks
@@ -18,6 +21,7 @@ for n in LESSONS:
     checks.find(f"{n}A")
 NAMES = sorted(checks.EXERCISES)
 WRONG = [(name, answer, words) for bank in BANKS.values() for name, answer, words in bank.WRONG]
+PAGES = [source.read_text(encoding="utf-8") for source in sources()]
 RIGHT = [(name, answer) for bank in BANKS.values() for name, answer in bank.RIGHT]
 
 
@@ -32,6 +36,40 @@ def test_the_model_answer_is_accepted_by_its_own_check_line(name, capsys):
 @pytest.mark.parametrize("name, answer", RIGHT)
 def test_another_right_answer_is_accepted_too(name, answer):
     assert checks.feedback(name, answer).startswith("✓")
+
+
+def dressed(answer, clothes):
+    """Return a number, numbers, or a function that returns some in other `clothes`; anything else as it is."""
+    if callable(answer):
+        return lambda *args, **kwargs: dressed(answer(*args, **kwargs), clothes)
+    try:
+        return clothes(np.asarray(answer, dtype=float))
+    except (TypeError, ValueError):
+        return answer
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("1D", "2D", "2E", "4A", "4E")])
+def test_the_model_answer_is_accepted_in_other_clothes_and_refused_as_text(name):
+    handed_in = []
+    exec(checks.find(name).solution, {"check": lambda _, answer: handed_in.append(answer)})
+    with_gradient = dressed(handed_in[0], lambda values: torch.tensor(values, requires_grad=True))
+    view = dressed(handed_in[0], lambda values: dict(enumerate(values)).values() if values.ndim else values)
+    assert checks.feedback(name, with_gradient).startswith("✓")
+    assert checks.feedback(name, view).startswith("✓")
+    text = checks.feedback(name, dressed(handed_in[0], lambda values: values.astype(str)))
+    assert text.startswith("✗") and text.endswith("leave the quotation marks out.")
+
+
+def imported(code):
+    """Return the names that `code` imports."""
+    lines = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Import | ast.ImportFrom)]
+    return {alias.asname or alias.name for line in lines for alias in line.names}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_a_model_answer_imports_is_imported_on_its_page(name):
+    (page,) = (page for page in PAGES if f'\ncheck("{name}", ' in page)
+    assert imported(checks.find(name).solution) <= imported(page)
 
 
 @pytest.mark.parametrize("name, answer, words", WRONG)

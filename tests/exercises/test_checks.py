@@ -1,9 +1,11 @@
 """The machinery of the exercises: one line for whatever a reader hands in, and never a traceback."""
 
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
+import torch
 
 from course_utils import checks
 from course_utils.checks import (
@@ -87,7 +89,7 @@ def test_a_name_that_is_not_there_lists_those_that_are():
 
 
 def test_numbers_and_functions_are_taken_as_readers_give_them():
-    assert number(np.float32(2)) == number("2") == number([2]) == 2.0
+    assert number(np.float32(2)) == number(Fraction(2)) == number([2]) == 2.0
     assert numbers((1, 2), 2).tolist() == numbers([[1], [2]], 2).tolist() == [1, 2]
     assert call(lambda n: iter(range(n)), 3) == call(lambda n: map(int, range(n)), 3) == [0, 1, 2]
     given = [1]
@@ -99,6 +101,21 @@ def test_numbers_and_functions_are_taken_as_readers_give_them():
     ]:
         with pytest.raises(Wrong, match=what):
             call(wrong, 1)
+
+
+def test_a_tensor_with_a_gradient_and_a_view_of_a_dictionary_hold_numbers_as_a_list_does():
+    weight, times = torch.tensor(2.0, requires_grad=True), {"short": 1.0, "long": 2.0}
+    assert number(weight) == number([weight]) == number(weight.bfloat16()) == 2.0
+    for two in (times.values(), torch.tensor([1.0, 2.0], requires_grad=True), [torch.tensor(1.0), weight]):
+        assert numbers(two, 2).tolist() == [1, 2]
+    assert feedback("2A", iter([0.6, 0.15])).startswith("✓")
+
+
+@pytest.mark.parametrize(
+    "text", ["4690", b"4690", np.array("4690"), ["4690"], np.array([4690, "1"], dtype=object)]
+)
+def test_a_number_in_quotation_marks_is_told_to_leave_them_out(text):
+    assert feedback("1A", text).endswith(": leave the quotation marks out.")
 
 
 def stop_with(error):

@@ -20,6 +20,7 @@
 # Reading time: 15 minutes.
 
 # %% imports
+from itertools import chain, repeat
 from time import perf_counter
 
 import numpy as np
@@ -188,7 +189,8 @@ def update_ms_of(batch_size):
 
 
 def loader_ms_of(batch_size):
-    batches = iter(DataLoader(TensorDataset(images, labels), batch_size, shuffle=True))
+    epoch = DataLoader(TensorDataset(images, labels), batch_size, shuffle=True)
+    batches = chain.from_iterable(repeat(epoch))  # one epoch after the other
     return measure(lambda: next(batches), clock=perf_counter, repeats=5, at_least=0).median
 
 

@@ -23,6 +23,8 @@
 # > σ is the factor by which something grows per update.
 
 # %%
+import math
+
 import numpy as np
 import pandas as pd
 
