@@ -73,7 +73,7 @@ class Operations(TorchDispatchMode):
         inner |= {} if target is None else {"device": torch.device("cpu")}
         result = operation(*deep(lambda part: getattr(part, "stored", part), args), **inner)
         if operation._schema.name.endswith("_"):
-            return args[0]
+            return args[0] if operation._schema.returns else None
         if "out" in kwargs:
             return kwargs["out"]
         return deep(self.hold, result) if target in (None, THERE) else result

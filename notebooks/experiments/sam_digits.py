@@ -43,7 +43,7 @@ def digits_of(seed, wrong):
     kept, unseen = order[:1000], order[1000:]
     given = labels[kept]
     count = round(wrong * len(kept))
-    given[:count] = (given[:count] + torch.randint(1, 10, (count,), generator=generator)) % 10
+    given[:count] = (given[:count] + torch.randint(1, 10, (count,), generator=generator).to(given)) % 10
     return Split(images[kept], given), Split(images[unseen], labels[unseen])
 
 
