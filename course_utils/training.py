@@ -2,6 +2,7 @@
 
 import math
 import operator
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -146,7 +147,8 @@ def train(
     model.train()
     if 0 in eval_steps:
         _measure(history, 0, 0.0, model, splits)
-    progress = tqdm(batches, total=last_step, unit=" updates", delay=2, leave=False)
+    quiet = bool(os.environ.get("TQDM_DISABLE"))  # which tqdm itself does not read in a notebook
+    progress = tqdm(batches, total=last_step, unit=" updates", delay=2, leave=False, disable=quiet)
     for step, batch in enumerate(progress, start=1):
         loss = F.cross_entropy(model(images[batch]), labels[batch])
         model.zero_grad()

@@ -1,6 +1,11 @@
+import os
+
 import pytest
 from IPython.core.displaypub import CapturingDisplayPublisher
 from IPython.core.interactiveshell import InteractiveShell
+from tqdm import tqdm  # noqa: F401  (it reads the environment when it is imported)
+
+os.environ["TQDM_DISABLE"] = "1"  # in training and all kernels: a bar is output that the page lacks
 
 
 @pytest.fixture

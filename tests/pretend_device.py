@@ -43,7 +43,11 @@ class Held(Tensor):
 
 def deep(function, value):
     """Return `value` with `function` applied to each part of its lists and tuples."""
-    return type(value)(deep(function, part) for part in value) if type(value) in (list, tuple) else function(value)
+    return (
+        type(value)(deep(function, part) for part in value)
+        if type(value) in (list, tuple)
+        else function(value)
+    )
 
 
 class Operations(TorchDispatchMode):
@@ -55,17 +59,21 @@ class Operations(TorchDispatchMode):
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):
         kwargs, tensors = kwargs or {}, []
-        deep(lambda part: tensors.append(part) if isinstance(part, Tensor) else None, [*args, *kwargs.values()])
+        deep(
+            lambda part: tensors.append(part) if isinstance(part, Tensor) else None, [*args, *kwargs.values()]
+        )
         held, target = [t for t in tensors if isinstance(t, Held)], kwargs.get("device")
         if not held and target != THERE:
             return operation(*args, **kwargs)
         self.seen[operation] = None  # a dict keeps their order
         self.refuse(operation, args, tensors, held, kwargs.get("generator"))
-        inner = {name: deep(lambda part: getattr(part, "stored", part), value) for name, value in kwargs.items()}
+        inner = {
+            name: deep(lambda part: getattr(part, "stored", part), value) for name, value in kwargs.items()
+        }
         inner |= {} if target is None else {"device": torch.device("cpu")}
         result = operation(*deep(lambda part: getattr(part, "stored", part), args), **inner)
         if operation._schema.name.endswith("_"):
-            return args[0]
+            return args[0] if operation._schema.returns else None
         if "out" in kwargs:
             return kwargs["out"]
         return deep(self.hold, result) if target in (None, THERE) else result
@@ -74,7 +82,9 @@ class Operations(TorchDispatchMode):
         if not isinstance(result, Tensor):
             return result
         if self.kind == "mps" and result.dtype in (torch.float64, torch.complex128):
-            raise TypeError("Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support it")
+            raise TypeError(
+                "Cannot convert a MPS Tensor to float64 dtype as the MPS framework doesn't support it"
+            )
         return Held(result)
 
     def refuse(self, operation, args, tensors, held, generator):
@@ -106,7 +116,9 @@ class Names(TorchFunctionMode):
         args, kwargs = [self.own(a) for a in args], {name: self.own(a) for name, a in (kwargs or {}).items()}
         if args and isinstance(args[0], Held):
             if function in self.unreadable:
-                raise TypeError(f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() first")
+                raise TypeError(
+                    f"can't convert {self.device} device type tensor to numpy. Use Tensor.cpu() first"
+                )
             if function in self.on_processor:
                 args[0] = args[0].cpu()
             if function == Tensor.data.__set__:

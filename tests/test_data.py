@@ -368,3 +368,15 @@ def test_the_published_files_of_mnist_unpack_to_what_the_other_checksums_say(ste
 def test_the_full_splits_never_change(request, name, digest):
     _, valid, _ = request.getfixturevalue(name)
     assert sha256(valid.images.mul(255).round().byte().numpy()) == digest
+
+
+@pytest.mark.parametrize("name", ["cuda", "mps", "cuda:7", "gpu"])
+def test_a_device_that_is_not_there_gets_one_sentence_with_the_way_out(monkeypatch, name):
+    def none(*size, device):
+        raise AssertionError("PyTorch was built without it")
+
+    if name != "gpu":
+        monkeypatch.setattr(torch, "empty", none)  # whatever this machine has
+    with pytest.raises(ValueError, match=rf'finds here, "cpu".*, got "{name}": set device = "cpu"') as caught:
+        data.check_device(name)
+    assert "\n" not in str(caught.value) and caught.value.__suppress_context__

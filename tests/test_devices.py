@@ -4,7 +4,6 @@ Where numbers are compared, the truth is the same call on the processor.
 """
 
 import re
-import runpy
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -15,8 +14,8 @@ from pretend_device import PretendDevice
 from torch import nn
 
 from authoring.build import read_source, sources
-from course_utils import curvature, data, explore, plotting, timing
-from course_utils.data import Split, check_device, load_mnist
+from course_utils import curvature, data, explore, models, plotting, timing
+from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches, train
 from lessons.lesson_4.keskar import c1, fit
@@ -145,7 +144,15 @@ def test_what_is_computed_on_a_device_is_what_the_processor_computes(device, mea
 def test_a_network_with_convolutions_batch_norm_and_dropout_trains_there(device):
     model = c1(seed=0, width=4).to(device.kind)
     pictures = Split(torch.rand(20, 3, 32, 32), torch.arange(20) % 10).to(device.kind)
-    fit(model, torch.optim.SGD(model.parameters(), 0.1), pictures, batch_size=10, seed=0, max_epochs=1, patience=1)
+    fit(
+        model,
+        torch.optim.SGD(model.parameters(), 0.1),
+        pictures,
+        batch_size=10,
+        seed=0,
+        max_epochs=1,
+        patience=1,
+    )
     assert np.isfinite(evaluate(model, pictures)[0])
 
 
@@ -201,7 +208,9 @@ def test_a_page_runs_on_the_device_that_its_reader_names(device, page, monkeypat
         source = re.sub(long, short, source, flags=re.M)
     threads = torch.get_num_threads()
     exec(compile(source, page.stem, "exec"), {"__name__": "__main__"})
-    assert device.operations[0] == torch.ops.aten.empty.memory_format, "the page asks whether the device is there"
+    assert device.operations[0] == torch.ops.aten.empty.memory_format, (
+        "the page asks whether the device is there"
+    )
     assert len(device.operations) > 15 and torch.get_num_threads() == threads
 
 
@@ -210,13 +219,20 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
     "batch_size_cifar10": ({}, {"num_train": 40}),
     "batch_size_digits": ({"num_steps": {20: 1000}}, {}),
     "batch_size_mnist": ({}, {"budget": "epochs"}),
-    "batch_timing": ({"num_examples": 10}, {"network": "784-128-10", "largest": 5, "mode": "eager", "precision": "bf16"}),
+    "batch_timing": (
+        {"num_examples": 10},
+        {"network": "784-128-10", "largest": 5, "mode": "eager", "precision": "bf16"},
+    ),
     "edge_digits": ({"num_digits": 60, "num_steps": 2, "every": 1, "num_batches": 2}, {"momentum": 0.9}),
     "growing_batch_digits": ({"phases": (1, 1)}, {"change": "rate"}),
     "keskar_c1": ({"stop": {"max_epochs": 1, "patience": 1}}, {"num_train": 40, "width": 4}),
     "keskar_f1": ({"rates": {"adam": 1e-9}, "sizes": (784, 8, 10)}, {"num_train": 40, "batch_norm": True}),
+    "large_batch_recipes": ({"num_epochs": 1, "small": 20, "large": 20}, {"recipe": "LAMB"}),
     "leave_zero": ({"num_steps": 5}, {"momentum": 0.9}),
-    "momentum_decay": ({"num_epochs": 1, "drop_at": 1, "eval_steps": [3]}, {"form": "velocity", "decay": True}),
+    "momentum_decay": (
+        {"num_epochs": 1, "drop_at": 1, "eval_steps": [3]},
+        {"form": "velocity", "decay": True},
+    ),
     "momentum_grid": ({"num_steps": 5, "eval_steps": [5]}, {"momentum": 0.9}),
     "noise_scale_digits": ({"steps": (0, 2), "draws": 2}, {}),
     "sam_digits": ({"num_train": 60, "levels": (9.0,), "budget": 2}, {"wrong": 0.2, "rho": 0.4}),
@@ -229,28 +245,53 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
 
 
 def few(make, where):
-    """Return a loader of 60, 20 and 20 examples that lie on `where`."""
-    return lambda *, full=False: tuple(split[:n].to(where) for split, n in zip(make(), (60, 20, 20), strict=True))
+    """Return a loader of 60, 500 and 500 examples that lie on `where`."""
+    sizes = (60, 500, 500)
+    return lambda *, full=False: tuple(s[:n].to(where) for s, n in zip(make(), sizes, strict=True))
 
 
 def colours():
     return [Split(torch.rand(60, 3, 32, 32), torch.arange(60) % 10)] * 3
 
 
-@pytest.mark.parametrize("name", [path.stem for path in sorted(EXPERIMENTS.glob("*.py"))])
-def test_the_smallest_cell_of_an_experiment_runs_there(device, name):
+@pytest.mark.parametrize("name", SMALLEST)
+def test_the_smallest_cell_of_an_experiment_runs_there(device, name, monkeypatch):
     """An experiment that stays on the processor is given its network and digits on the device."""
+    text = (EXPERIMENTS / f"{name}.py").read_text("utf-8")
+    where = "cpu" if re.search("^(device|matmul_size) = ", text, re.M) else device.kind
+    monkeypatch.setattr(data, "load_mnist", few(load_mnist, where))
+    monkeypatch.setattr(data, "load_cifar10", few(colours, where))
+    monkeypatch.setattr(models, "mlp", lambda *sizes, **rest: mlp(*sizes, **rest).to(where))
     names = {"__name__": "experiment"}
-    exec((EXPERIMENTS / f"{name}.py").read_text("utf-8"), names)
+    exec(text, names)
     constants, cell = SMALLEST[name]
-    stays = not {"device", "matmul_size"} & names.keys()
-    where = device.kind if stays else "cpu"
-    names |= {"load_mnist": few(load_mnist, where), "load_cifar10": few(colours, where)} | constants
-    names |= {"mlp": lambda *sizes, **rest: mlp(*sizes, **rest).to(where), "device": device.kind}
-    first = names["grid"][0] if isinstance(names["grid"], list) else {k: v[0] for k, v in names["grid"].items()}
+    names |= {"device": device.kind} | constants
+    names["measure_peaks"] = lambda device, **rest: timing.Peaks(1e9, 1e9)  # copies 256 MiB, a dozen times
+    first = (
+        names["grid"][0] if isinstance(names["grid"], list) else {k: v[0] for k, v in names["grid"].items()}
+    )
     known = {"batch_size": 20, "lr": 0.1, "device": device.kind}
     cell = first | {key: value for key, value in known.items() if key in first} | cell
     rows = names["run"](**cell)
     rows = rows if isinstance(rows, list) else [rows]
     assert rows and all(set(row) <= {*names["columns"], "status"} for row in rows)
     assert len(device.operations) > 10
+
+
+def test_every_experiment_is_among_them_but_the_one_whose_workers_are_processors():
+    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALLEST, "talking_less"}
+
+
+@pytest.mark.parametrize(
+    "take",
+    [
+        load_mnist()[0][:1].to,
+        timing.device_name,
+        timing.synchronised_clock,
+        lambda name: timing.measure_peaks(name, size=2),
+        lambda name: minibatches(2, 1, generator=torch.Generator(), device=name),
+    ],
+)
+def test_whatever_takes_a_device_says_which_there_are_where_it_is_missing(device, take):
+    with pytest.raises(ValueError, match=f'"cpu" and "{device.kind}", got "gpu": set device = "cpu"'):
+        take("gpu")

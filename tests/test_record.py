@@ -32,6 +32,11 @@ def run(factor, seed):
 SMALL = SQUARES.replace("range(15)", "range(2)").replace("0.03", "0")
 
 
+@pytest.fixture(autouse=True)
+def with_bars(monkeypatch):
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)  # the other tests have none
+
+
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / "toy.csv"

@@ -8,6 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from course_utils import training
 from course_utils.data import Split
 from course_utils.models import mlp
 from course_utils.training import History, evaluate, log_spaced, minibatches, sgd_step, train
@@ -257,3 +258,12 @@ def threads_with(value):
     environment |= {"OMP_NUM_THREADS": "2"} if value is None else {"COURSE_THREADS": value}
     code = "import torch, course_utils; print(torch.get_num_threads())"
     return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("value", ["", "1"])
+def test_the_progress_bar_is_off_where_the_environment_says_so_in_a_notebook_too(monkeypatch, value):
+    seen = []
+    monkeypatch.setenv("TQDM_DISABLE", value)
+    monkeypatch.setattr(training, "tqdm", lambda batches, disable, **rest: seen.append(disable) or batches)
+    train(mlp((4, 3), seed=0), blobs(), batch_size=50, lr=0.1, num_steps=1, generator=generator())
+    assert seen == [bool(value)]

@@ -353,7 +353,7 @@ def cost_of_noise(model, split, sigma=0.003, num=30):
 # %% noise-costs tags=["nbval-ignore-output"]
 quick = digits[:300]
 networks = {
-    "tanh": copy.deepcopy(fine["tanh"]).float(),
+    "tanh": copy.deepcopy(fine["tanh"]).float().to(device),
     "ReLU, B = 16": small,
     "ReLU, full batch": large,
 }
