@@ -1,11 +1,12 @@
-# make lab · make test · make build [NB=03] · make slides [NB=03] · make homework [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make test-oldest · make test-newest · make lint
+# make lab · make test · make build [NB=03] · make slides [NB=03] · make handout [NB=03] · make site · make pdf · make homework [PAPER=timing] [PRIVATE=folder [SEED=2026]] · make collect PAPER=timing · make mark [PAPER=timing] · make record EXP=NAME · make bench · make test-browser · make test-class · make test-oldest · make test-newest · make lint
 # Each sets up .venv by itself when it is missing or out of date.
 .DELETE_ON_ERROR:
-.PHONY: lab test test-browser test-class test-oldest test-newest build slides homework record bench lint help
+.PHONY: lab test test-browser test-class test-oldest test-newest build slides handout site pdf homework collect mark record bench lint help
 
 PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
+CHROMIUM ?= $(or $(shell command -v chromium),google-chrome)
 ifdef PIP_FIND_LINKS
 export UV_FIND_LINKS ?= $(PIP_FIND_LINKS)
 endif
@@ -36,7 +37,7 @@ lab: .venv/ready
 test: .venv/ready-homework
 	$(BIN)/python $(TESTS)
 
-test-browser: .venv/ready-browser build/slides/node_modules/ready
+test-browser: .venv/ready-browser .venv/ready-homework .venv/ready-site build/slides/node_modules/ready build/site-tools/node_modules/ready
 	$(BIN)/python -m pytest tests/browser
 
 test-class: .venv/ready-homework
@@ -61,19 +62,42 @@ build: .venv/ready
 slides: .venv/ready build/slides/node_modules/ready
 	$(BIN)/python -m authoring.slides $(NB)
 
+handout: slides
+	$(BIN)/python -m authoring.handout $(NB)
+
 build/slides/node_modules/ready: authoring/deck/package.json
 	@command -v npm >/dev/null || { echo "Slides need npm once, for reveal.js and MathJax: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
 	@mkdir -p build/slides && cp $< build/slides
 	npm install --prefix build/slides --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
 	@touch $@
 
+site: .venv/ready-site build/site-tools/node_modules/ready
+	$(BIN)/python -m authoring.site
+
+pdf: site
+	@mkdir -p build/pdf
+	for page in build/site/[0-9]*.html; do \
+	  $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer --print-to-pdf=build/pdf/$$(basename $$page .html).pdf file://$(CURDIR)/$$page; done
+
+build/site-tools/node_modules/ready: authoring/site/package.json
+	@command -v npm >/dev/null || { echo "The site needs npm once, for KaTeX: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
+	@mkdir -p build/site-tools && cp $< build/site-tools
+	npm install --prefix build/site-tools --ignore-scripts --no-package-lock --no-audit --no-fund --loglevel=error
+	@touch $@
+
 homework: .venv/ready-homework
-	$(BIN)/python -m authoring.homework $(PAPER)
+	$(BIN)/python -m authoring.homework $(PAPER) $(if $(PRIVATE),--private $(PRIVATE) --seed "$(SEED)")
+
+collect: .venv/ready-homework
+	cd $(or $(PRIVATE),notebooks/homework) && $(CURDIR)/$(BIN)/python -m nbgrader zip_collect $(PAPER) --log-level=ERROR
+
+mark: .venv/ready-homework
+	$(BIN)/python -m authoring.marking $(PAPER) $(if $(PRIVATE),--private $(PRIVATE)) $(ARGS)
 
 record: .venv/ready
 	$(BIN)/python -m authoring.record $(EXP) $(ARGS)
 
-bench: .venv/ready-bench .venv/ready-browser
+bench: .venv/ready-bench .venv/ready-browser site
 	$(BIN)/python -m benchmarks
 
 lint: .venv/ready

@@ -16,11 +16,15 @@ import jupytext
 import nbformat
 from nbclient import NotebookClient
 
+from authoring import figures
 from course_utils.explore import drop_views
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 CELL_TIMEOUT = 300  # seconds
 FIGURE = NOTEBOOKS / "teaching" / "ravine.png"  # the README's, from lesson 5's cell zigzag
+DRAW_FOR_SLIDES = (  # on a kernel's first line: leaves no name behind
+    f"__import__('sys').path.append({str(NOTEBOOKS.parent)!r}); __import__('authoring.figures').figures.install()"
+)
 KERNEL = {"display_name": "Python 3 (ipykernel)", "language": "python", "name": "python3"}
 
 
@@ -86,6 +90,7 @@ def build(source: Path) -> Path:
         record_timing=False,
         coalesce_streams=True,  # how a cell flushes must not show in the page
         resources={"metadata": {"path": str(page.parent)}},
+        extra_arguments=[f"--IPKernelApp.exec_lines={DRAW_FOR_SLIDES}"],
     )
     client.execute()
     _strip(notebook)
@@ -99,6 +104,7 @@ def build(source: Path) -> Path:
     ]
     if warnings:
         raise RuntimeError(f"{source.name}: a cell wrote on stderr, mend its cause:\n{warnings[0]}")
+    figures.keep(notebook, source.stem, source.parents[1 if source.parent.name == "src" else 2])
     nbformat.validate(notebook)
     unfinished = page.with_suffix(".tmp")
     unfinished.write_text(nbformat.writes(notebook) + "\n", encoding="utf-8")

@@ -1,19 +1,19 @@
 """Make the slides of a lecture, one deck a lesson: `python -m authoring.slides [03 …]`.
 
-`notebooks/slides/NN.md` says what is on them. A slide is a line `## Headline`, a few short lines, a line `Note:`, and
-the speaker's notes, of which the first line gives the time: `3 min · plans 50, 90`. Figures and numbers are the
-page's own: a line `{zigzag}` shows what the cell of that name puts out on the page of the lesson, `{zigzag code}` its
-code too, `{5a:spectrum}` a cell of deeper page 5a.
+`notebooks/slides/NN.md` says what is on them, `short.md` what is on those for ten minutes on the whole course. A slide
+is a line `## Headline`, a few short lines, a line `Note:`, and the speaker's notes, of which the first line gives the
+time: `3 min · plans 50, 90`. What follows a line `. . .` comes at the next key. Figures, tables and verdicts are the
+page's own: a line `{zigzag}` shows those of the cell of that name on the page of the lesson, `{zigzag code}` its code
+too, `{5a:spectrum}` those of deeper page 5a, `{03:fall}` of lesson 3. What a cell prints is on no slide.
 
-The key S opens the speaker's view, `…html?plan=50` leaves the slides of that plan alone, `…html?print-pdf` prints.
+The key S opens the speaker's view, `…html?plan=50` leaves the slides of that plan alone, `…html?print-pdf` prints,
+`…html?handout` has the notes below each slide.
 """
 
-import base64
 import functools
 import html
 import re
 import shutil
-import struct
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -21,18 +21,18 @@ from pathlib import Path
 
 import matplotlib
 import nbformat
+from bs4 import BeautifulSoup
 from nbconvert import HTMLExporter
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from authoring.build import NOTEBOOKS, page_of, sources, stale_cells
+from authoring.figures import SHOWN, picture_of, stamp
 
 DECKS = NOTEBOOKS.parent / "build" / "slides"
-SHOWN = re.compile(r"^\{(?:(\d[a-z]):)?([a-z0-9-]+)( code)?\}$", re.MULTILINE)
 ELSEWHERE = re.compile(r"""(?:\ssrc=|<link[^>]*\shref=|url\()["']?((?:https?:)?//[^"')\s>]+)""")
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
-WIDE, TALL = 1.7, 1.45  # width over height of figures that leave no room beside them, and much room
-FEW_WORDS, WORDS_BESIDE_TALL = 260, 420  # characters that fit beside a figure
+FEW_WORDS = 420  # characters that fit beside a figure of one panel
 
 
 @dataclass
@@ -57,23 +57,18 @@ class Slide:
 
     @property
     def columns(self) -> int:
-        """The characters of the longest line that is printed or is code, so that all can be set in one size."""
-        outputs = [output for cell in self.shown for output in cell.outputs]
-        return max([1, *(part.metadata.get("columns", 1) for part in [*self.shown, *outputs])])
+        """The characters of the longest line of code, so that all can be set in one size."""
+        return max([1, *(cell.metadata.get("columns", 1) for cell in self.shown)])
 
     @property
     def layout(self) -> str:
-        """How its parts lie: `says` with words alone, `beside` one figure, or `stacked`; `tall` with verdicts beside too."""
+        """How its parts lie: `says` with words alone, `beside` a figure of one panel, or `stacked`."""
         if not self.shown:
             return "says"
-        outputs = [output for cell in self.shown for output in cell.outputs]
-        shape = _shape(outputs[0]) if len(outputs) == 1 and "transient" in self.shown[0].metadata else WIDE
         words = len(self.text) + sum(len(_words(verdict)) for verdict in self.verdicts)
-        if re.search(r"\$\$|^\|", self.text, re.MULTILINE):  # a formula or a table takes the whole width
-            return "stacked"
-        if shape < TALL and 0 < words <= WORDS_BESIDE_TALL:
-            return "beside tall"
-        return "beside" if shape < WIDE and 0 < len(self.text) <= FEW_WORDS else "stacked"
+        narrow = [output.metadata.get("narrow") for cell in self.shown for output in cell.outputs] == [True]
+        formula_or_table = re.search(r"\$\$|^\|", self.text, re.MULTILINE)  # takes the whole width
+        return "beside" if narrow and 0 < words <= FEW_WORDS and not formula_or_table else "stacked"
 
 
 def read_slides(deck: Path) -> list[Slide]:
@@ -83,10 +78,11 @@ def read_slides(deck: Path) -> list[Slide]:
     is no slide, and where a slide lacks a headline, notes, or words for a figure.
     """
     slides, page = [], functools.cache(functools.partial(_page, deck.parents[1]))
+    picture = functools.partial(picture_of, notebooks=deck.parents[1])
     for text in re.split(r"^(?=## )", deck.read_text(encoding="utf-8"), flags=re.MULTILINE):
         if text.strip():
             try:
-                slides.append(_slide(text, page, deck.stem))
+                slides.append(_slide(text, page, picture, deck.stem))
             except ValueError as error:
                 raise ValueError(f"{deck.name}, slide {text.partition(chr(10))[0]!r}: {error}") from None
     if not slides:
@@ -94,8 +90,11 @@ def read_slides(deck: Path) -> list[Slide]:
     return slides
 
 
-def _slide(text: str, page: Callable[[str], NotebookNode], lesson: str) -> Slide:
-    """Return the slide that `text` describes; `page` gives the built page that starts with a prefix."""
+def _slide(text: str, page: Callable, picture: Callable, lesson: str) -> Slide:
+    """Return the slide that `text` describes; `page` gives the built page that starts with a prefix.
+
+    `picture` gives the path of the picture for slides of a page's prefix and a cell's name.
+    """
     headline, _, rest = text.strip().partition("\n")
     body, *notes = re.split(r"^Note:[ \t]*$", rest, maxsplit=1, flags=re.MULTILINE)
     if not headline.startswith("## ") or not notes or not re.match(r"\s*\d+(\.\d+)? min\b", notes[0]):
@@ -106,7 +105,7 @@ def _slide(text: str, page: Callable[[str], NotebookNode], lesson: str) -> Slide
         cells = {cell.id: cell for cell in page(prefix or lesson).cells if cell.cell_type == "code"}
         if name not in cells:
             raise ValueError(f"page {prefix or lesson} has no code cell {name}; there are {', '.join(cells)}")
-        _show(cells[name], slide, with_code=bool(code))
+        _show(cells[name], slide, with_code=bool(code), picture=picture(prefix or lesson, name))
     return slide
 
 
@@ -120,23 +119,22 @@ def _page(notebooks: Path, prefix: str) -> NotebookNode:
     return nbformat.read(page_of(found[0]), as_version=4)
 
 
-def _show(cell: NotebookNode, slide: Slide, *, with_code: bool) -> None:
-    """Put on `slide` the outputs of the code `cell`, its verdicts apart from the rest."""
-    if not cell.outputs and not with_code:
-        raise ValueError(f"the cell {cell.id} puts nothing out")
+def _show(cell: NotebookNode, slide: Slide, *, with_code: bool, picture: Path) -> None:
+    """Put on `slide` the outputs of the code `cell`, its verdicts apart from the rest; `picture` is its figure."""
     outputs = []
     for output in cell.outputs:
-        if output.output_type == "stream" and "explore(" in cell.source:
-            continue  # how to move it, which no slide can
         if output.output_type == "stream":
-            outputs += _printed(output.text.removeprefix("No guess made.\n").rstrip("\n").split("\n"))
-        elif "text/html" in output.get("data", {}):
+            continue  # a slide says it in its own words
+        if "text/html" in output.get("data", {}):
             code = output.data["text/html"]
-            (slide.verdicts if 'class="verdict"' in code else outputs).append(_output(code))
+            verdict = 'class="verdict"' in code
+            (slide.verdicts if verdict else outputs).append(_output(code if verdict else _table(code)))
         elif "image/png" in output.get("data", {}):
-            outputs.append(_pictured(output))
+            outputs.append(_pictured(output, picture))
         else:
-            raise ValueError(f"cell {cell.id}: only text, tables, verdicts and figures can be on a slide")
+            raise ValueError(f"cell {cell.id}: only tables, verdicts and figures can be on a slide")
+    if not outputs and not slide.verdicts and not with_code:
+        raise ValueError(f"the cell {cell.id} puts out nothing that can be on a slide")
     if outputs or with_code:
         code = re.sub(r"\n{3,}", "\n\n", cell.source)  # one empty line is enough on a slide
         columns = {"columns": max(map(len, code.split("\n")))}
@@ -144,45 +142,68 @@ def _show(cell: NotebookNode, slide: Slide, *, with_code: bool) -> None:
         slide.shown.append(new_code_cell(code, outputs=outputs, metadata=metadata))
 
 
-def _printed(lines: list[str]) -> list[NotebookNode]:
-    """Return `lines` as an output that knows its width, none where they are empty."""
-    if not any(line.strip() for line in lines):
-        return []
-    text = html.escape("\n".join(lines))
-    output = _output(f"<pre>{text}</pre>")
-    output.metadata["columns"] = max(map(len, lines))
-    return [output]
-
-
-def _pictured(output: NotebookNode) -> NotebookNode:
-    """Return `output`, a figure, if it says in words what it shows."""
-    if not output.metadata.get("image/png", {}).get("alt", "").strip():
+def _pictured(output: NotebookNode, picture: Path) -> NotebookNode:
+    """Return the `picture` for slides of `output`, a figure, which says in words what it shows."""
+    alt = output.metadata.get("image/png", {}).get("alt", "").strip()
+    if not alt:
         raise ValueError("its figure has no alt text: put it out with course_utils.plotting.show")
-    return output
+    drawn = picture.read_text(encoding="utf-8") if picture.exists() else ""
+    if stamp(output) not in drawn:
+        raise ValueError(f"{picture.name} is not of the page's run: run make build NB={picture.name[:2]}")
+    drawn = re.sub(r"<style.*?</style>|<metadata>.*?</metadata>|<!--.*?-->", "", drawn, flags=re.DOTALL)
+    width, height = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', drawn).groups()
+    shown = _output(
+        drawn.replace("<svg ", f'<svg class="figure" role="img" aria-label="{html.escape(alt)}" ', 1)
+    )
+    shown.metadata["narrow"] = float(width) < 2 * float(height)
+    return shown
+
+
+def _table(code: str) -> str:
+    """Return a table as large as fits, without the frame that pandas draws and a first column that counts the rows."""
+    table = BeautifulSoup(code, "html.parser").table
+    if table is None:
+        raise ValueError("of HTML only tables and verdicts can be on a slide")
+    del table["border"]
+    rows = table.tbody.find_all("tr")
+    if [row.th.get_text() if row.th else None for row in rows] == [str(n) for n in range(len(rows))]:
+        for row in table.find_all("tr"):
+            row.th.decompose()
+    head = [row.find_all("th") for row in table.thead.find_all("tr")]
+    if len(head) == 2 and all(not (a.get_text() and b.get_text()) for a, b in zip(*head, strict=False)):
+        for above, below in zip(*head, strict=False):  # the index's name has a line of its own
+            above.string = above.get_text() or below.get_text()
+        head[1][0].parent.decompose()
+    cells = [
+        [cell.get_text() for cell in row.find_all(["th", "td"])] for row in rows + table.thead.find_all("tr")
+    ]
+    whole = [
+        row for row in cells if len(row) == max(map(len, cells))
+    ]  # others share a name with their neighbours
+    longest = sum(2 + max(map(len, column)) for column in zip(*whole, strict=True))
+    size = min(26 if len(cells) < 7 else 21, 1116 / longest / 0.6)  # pixels
+    table["style"] = f"font-size: {max(20, size):.0f}px"
+    return str(table)
 
 
 def _output(code: str) -> NotebookNode:
     return new_output("display_data", data={"text/html": code})
 
 
-def _shape(output: NotebookNode) -> float:
-    """Return width over height of a figure, WIDE for what is none."""
-    if "image/png" not in output.data:
-        return WIDE
-    width, height = struct.unpack(">II", base64.b64decode(output.data["image/png"])[16:24])
-    return width / height
+def deck_of(slides: list[Slide], course: str) -> NotebookNode:
+    """Return a notebook for the template `deck`: each cell a part of a slide, its headline first, its notes last.
 
-
-def deck_of(slides: list[Slide], lesson: int) -> NotebookNode:
-    """Return a notebook for the template `deck`: each cell a part of a slide, its headline first, its notes last."""
+    `course` stands above the title.
+    """
     title, cells = slides[0].headline.lstrip("# "), []
     for number, slide in enumerate(slides):
         layout = f"{slide.layout} title" if number == 0 else slide.layout
         start = {"part": "headline", "layout": layout, "seconds": round(60 * slide.minutes)}
         start |= {"plans": " ".join(map(str, slide.plans)), "columns": slide.columns}
         cells.append(new_markdown_cell(slide.headline, metadata=start))
-        if slide.text:
-            cells.append(new_markdown_cell(slide.text, metadata={"part": "text"}))
+        for place, text in enumerate(slide.text.split("\n. . .\n") if slide.text else []):
+            part = "text fragment" if place else "text"
+            cells.append(new_markdown_cell(text.strip(), metadata={"part": part}))
         cells += slide.shown
         if slide.verdicts:
             cells.append(_verdicts(slide.verdicts))
@@ -190,7 +211,7 @@ def deck_of(slides: list[Slide], lesson: int) -> NotebookNode:
     for number, cell in enumerate(cells, start=1):
         cell.id = f"part-{number:03d}"  # not drawn by chance: a deck made again is the same
     language = {"name": "python", "pygments_lexer": "python3"}
-    return new_notebook(cells=cells, metadata={"title": title, "lesson": lesson, "language_info": language})
+    return new_notebook(cells=cells, metadata={"title": title, "course": course, "language_info": language})
 
 
 def _verdicts(boxes: list[NotebookNode]) -> NotebookNode:
@@ -219,7 +240,8 @@ def make_deck(deck: Path, folder: Path = DECKS) -> Path:
         exclude_output_prompt=True,
         exclude_anchor_links=True,
     )
-    page, _ = exporter.from_notebook_node(deck_of(read_slides(deck), int(deck.stem)))
+    course = f"Lesson {int(deck.stem)}" if deck.stem.isdigit() else "In ten minutes"
+    page, _ = exporter.from_notebook_node(deck_of(read_slides(deck), course))
     if loads := ELSEWHERE.findall(page):
         raise ValueError(
             f"{deck.name}: a slide loads {', '.join(loads)}, which a room without a network lacks"
@@ -233,7 +255,7 @@ def make_deck(deck: Path, folder: Path = DECKS) -> Path:
 
 
 def main(numbers: list[str]) -> None:
-    there = sorted((NOTEBOOKS / "slides").glob("[0-9]*.md"))
+    there = sorted((NOTEBOOKS / "slides").glob("*.md"))
     chosen = [deck for deck in there if not numbers or deck.stem in numbers]
     if not chosen:
         sys.exit(f"no deck {', '.join(numbers)}; there are {', '.join(deck.stem for deck in there)}")

@@ -8,13 +8,14 @@ from pathlib import Path
 
 import torch
 
-from benchmarks import curvature, parallel, startup, training, widgets
+from benchmarks import curvature, films, parallel, startup, training, widgets
 from course_utils.timing import device_name
 
 ALL = {
     "training": training,
     "startup": startup,
     "widgets": widgets,
+    "films": films,
     "curvature": curvature,
     "parallel": parallel,
 }

@@ -69,8 +69,20 @@ class Split:
         return f"Split(images {tuple(self.images.shape)}, labels {tuple(self.labels.shape)})"
 
     def to(self, device: torch.device | str) -> "Split":
-        """Return the same examples with both tensors on `device`."""
+        """Return the same examples with both tensors on `device`; `check_device` says what that may be."""
+        device = check_device(device)
         return Split(self.images.to(device), self.labels.to(device))
+
+
+def check_device(device: torch.device | str) -> torch.device:
+    """Return `device`, such as "cpu", "cuda" or "mps"; raise ValueError where PyTorch has no such device here."""
+    try:
+        return torch.empty(0, device=device).device
+    except (RuntimeError, AssertionError):  # the latter from a PyTorch built without CUDA
+        found = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+        there = " and ".join(f'"{name}"' for name in ("cpu", *filter(found.get, found)))
+        wanted = f'device must be one that PyTorch finds here, {there}, got "{device}"'
+        raise ValueError(f'{wanted}: set device = "cpu", or install PyTorch for your GPU') from None
 
 
 def load_mnist(*, full: bool = False) -> tuple[Split, Split, Split]:

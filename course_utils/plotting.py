@@ -23,6 +23,7 @@ plt.rcParams["font.family"] = [font for font in plt.rcParams["font.family"] if f
 CSS_PIXELS_PER_INCH = 104  # a 6.4 in figure is 666 pixels wide on the page: 9-point text reads as 13 pixels
 FULL_BATCH = 60_000
 GUESS = "#8B1A62"  # the colour of what the reader guessed, used for nothing else
+MORE_FORMATS = {}  # MIME type → a function that draws a figure so; the builder's, for slides
 LABEL_BOX = {"facecolor": "white", "edgecolor": "none", "alpha": 0.85, "pad": 1.5}
 
 
@@ -88,7 +89,6 @@ def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
     png = io.BytesIO()
     with warnings.catch_warnings(record=True) as caught:
         fig.savefig(png, format="png")
-    plt.close(fig)
     said = [str(warning.message) for warning in caught]
     if boxes := "".join(dict.fromkeys(chr(int(code)) for code in re.findall(r"Glyph (\d+)", " ".join(said)))):
         print(f"No font here has {boxes}: install one that has, such as Noto Sans CJK, and restart.")
@@ -97,6 +97,8 @@ def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
             warnings.warn(sentence, stacklevel=2)
     width = round(fig.get_figwidth() * CSS_PIXELS_PER_INCH)
     data = {"image/png": base64.b64encode(png.getvalue()).decode(), "text/plain": f"Figure\n{alt}"}
+    data |= {kind: draw(fig) for kind, draw in MORE_FORMATS.items()}
+    plt.close(fig)
     return data, {"image/png": {"alt": alt, "width": width}}
 
 

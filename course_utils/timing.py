@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from scipy.special import stdtrit
 from torch import Tensor, nn
 
+from course_utils.data import check_device
 from course_utils.training import EXAMPLES, check_whole, sgd_step
 
 Clock, Work, Device = Callable[[], float], Callable[[], object], torch.device | str
@@ -26,7 +27,7 @@ Clock, Work, Device = Callable[[], float], Callable[[], object], torch.device | 
 
 def device_name(device: Device) -> str:
     """Return the name that the maker gave `device`, such as "AMD EPYC", "Apple M2" or "NVIDIA H200"."""
-    device = torch.device(device)
+    device = check_device(device)
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if platform.system() == "Darwin":  # where Python knows no more than "arm"
@@ -54,7 +55,7 @@ def synchronised_clock(device: Device, *, clock=time.perf_counter, synchronise: 
 
     A processor does each thing at once, so that its clock need not wait.
     """
-    device = torch.device(device)
+    device = check_device(device)
     waits = {"cuda": functools.partial(torch.cuda.synchronize, device), "mps": torch.mps.synchronize}
     wait = synchronise or waits.get(device.type)
 

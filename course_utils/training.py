@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from course_utils.data import Split
+from course_utils.data import Split, check_device
 
 EXAMPLES = "the number of training examples"
 
@@ -29,7 +29,7 @@ def minibatches(
     Raises ValueError for a batch size that is no whole number between 1 and n.
     """
     batch_size = check_whole("batch_size", batch_size, 1, n, EXAMPLES)  # before the generator moves
-    batches = torch.randperm(n, generator=generator).to(device).split(batch_size)
+    batches = torch.randperm(n, generator=generator).to(check_device(device)).split(batch_size)
     return batches[:-1] if drop_last and len(batches[-1]) < batch_size else batches
 
 

@@ -263,7 +263,7 @@ def floors(learning_rates, excess: dict[str, np.ndarray], trace: float, guess: f
     ax.plot(learning_rates, 1e6 * np.array(learning_rates) * trace / 4, color="#888888", linestyle="--")
     for order, values in excess.items():
         plot_band(ax, learning_rates, 1e6 * values, label=order, **ORDERS[order])
-    ax.annotate("dashed: η·tr(Σ)/(4B)", (0.01, 1700), color=GREY)
+    ax.annotate("dashed: η·tr(Σ)/(4B)", (0.01, 5000), color=GREY)
     ax.set(
         xscale="log",
         yscale="log",

@@ -27,9 +27,9 @@ def machine(num_examples=60_000):
     moving = {"animated": True, "color": "C0"}
     lines = [ax.plot([], [], linewidth=2.6, **moving)[0] for ax in axes]
     dots = [ax.plot([], [], "o", markersize=10, animated=True)[0] for ax in axes]
-    knees = [ax.axvline(1, ymax=0.86, linewidth=1.4, **moving) for ax in axes]
+    knees = [ax.axvline(1, ymax=0.76, linewidth=1.4, **moving) for ax in axes]
     at_top = {"transform": axes[0].get_xaxis_transform(), "va": "center"}
-    knee_text = axes[0].text(1, 0.9, "", weight="bold", **at_top, **moving)
+    knee_text = axes[0].text(1, 0.8, "", weight="bold", **at_top, **moving)
     floor_text = axes[0].text(1, 1, "", va="top", **moving)
     slope_text = axes[0].text(20_000, 1, "B/r", ha="right", **moving)
     captions = [ax.text(0.02, 0.98, "", transform=ax.transAxes, va="top", animated=True) for ax in axes]
@@ -102,7 +102,7 @@ def clocks(sizes, readings, guess=None):
     """Draw the milliseconds per update that four clocks read, `readings[name]` (sizes,); ring the guessed clock."""
     looks = {  # colour, marker, and where the name stands: at which size, how many points away
         "the first call": ("C3", "^", 0, (60, 6)),
-        "the loader": ("C1", "s", 1, (0, 9)),
+        "the loader": ("C1", "s", 0, (42, -17)),
         "the right clock": ("black", "o", 1, (8, -17)),
         "the missing wait": ("C2", "v", 1, (0, 9)),
     }
@@ -185,9 +185,9 @@ def wait(sizes, needed, milliseconds, guess=None):
     waits = needed * milliseconds / 1000
     fig, axes = plt.subplots(1, 3, figsize=(9.6, 3.8))
     panels = (
-        (needed, "updates to 85 %", "Updates needed …"),
-        (milliseconds[None], "time (ms per update)", "… × time for each …"),
-        (waits, "time to 85 % (s)", "… = time to wait"),
+        (needed, "updates to 85 %", "Updates needed"),
+        (milliseconds[None], "time (ms per update)", "× time for each"),
+        (waits, "time to 85 % (s)", "= time to wait"),
     )
     for ax, (values, label, title) in zip(axes, panels, strict=True):
         ax.plot(sizes, values.mean(0), color="#999999", lw=1.5)
@@ -238,7 +238,7 @@ def roofline(recorded, limits):
         ax.plot(milliseconds.index, milliseconds, "o-", color="C0", label="recorded, one thread")
         ax.plot(line, per_example * line, color="C1", ls="--", label="arithmetic at measured peak")
         ax.axhline(per_update, color="C3", ls=":", lw=2, label="weights at measured bandwidth")
-        ax.set(yscale="log", title=network, ylim=(0.004, 2000))
+        ax.set(yscale="log", title=network, ylim=(0.004, 9000))
         batch_axis(ax, [tick for tick in TICKS if tick <= line[1]])
     axes[0].set_ylabel("time (ms per update)")
     axes[0].legend(loc="upper left")
@@ -265,7 +265,7 @@ def best_batch(sizes, waits, predicted, best):
     batch_axis(ax, sizes)
     _name(ax, f"$\\sqrt{{B_{{crit}} B^*}}$ = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
     ax.legend(loc="lower left")
-    ax.set_ylim(bottom=0.005)
+    ax.set_ylim(bottom=0.002)
     return fig, (
         "Seconds until 85 % of the validation digits are read, against batch size, both logarithmic; lines are means, "
         "bands hold all five seeds. Both curves fall, are lowest at B = 16 to 64 and rise again. The dashed prediction "

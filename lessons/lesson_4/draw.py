@@ -487,6 +487,36 @@ def edge(edges: dict, *, every: int):
     )
 
 
+def border(shares: dict):
+    """Draw curvature as a share of 2/η: left λ_max against updates, right both measures against B, five seeds.
+
+    `shares` maps "λ_max" and "batch sharpness" to tables with a line for each seed and columns (B, updates).
+    """
+    fig, (way_ax, size_ax) = plt.subplots(1, 2, figsize=(9.6, 4.0), sharey=True)
+    top = shares["λ_max"]
+    sizes = list(top.columns.levels[0])
+    for size, marker in zip(sizes, "ov^sD", strict=True):
+        runs = top[size]
+        plot_band(
+            way_ax, runs.columns, runs, color=batch_color(size), marker=marker, ms=4, label=f"B = {size}"
+        )
+    way_ax.set(xlabel="updates", ylabel="curvature as a share of 2/η", title="λ_max, along the way")
+    way_ax.legend(ncols=2, loc="upper right")
+    said = []
+    for (name, table), color, form in zip(shares.items(), (BLUE, ORANGE), ("o-", "s--"), strict=True):
+        late = [interval(table[size].loc[:, 3000:].mean(axis=1)) for size in sizes]
+        means, halves = [x.mean for x in late], [x.half_width for x in late]
+        size_ax.errorbar(sizes, means, halves, fmt=form, color=color, ms=6, capsize=3, label=name)
+        told = ", ".join(f"{x.mean:.2f} at B = {size}" for size, x in zip(sizes, late, strict=True))
+        said.append(f"{name}: {told}.")
+    batch_axis(size_ax, sizes)
+    size_ax.set(title="3,000 to 4,000 updates", ylim=(0, None))
+    size_ax.legend(loc="lower right")
+    for ax in (way_ax, size_ax):
+        ax.axhline(1, color="#222222", linewidth=1.2, linestyle=":")
+    return fig, "Curvature as a share of 2/η, from 3,000 to 4,000 updates. " + " ".join(said)
+
+
 def change(ends):
     """Draw λ_max at a loss of 0.05 for each order of two batch sizes; `ends` has columns (η, first, second batch)."""
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.7), sharey=True)
@@ -510,3 +540,36 @@ def change(ends):
         _ticks(ax, "y", (0.5, 1, 2, 4))
     axes[0].set_ylabel("λ_max at a loss of 0.05")
     return fig, "λ_max on six training sets, means: " + " ".join(said)
+
+
+# ---- 4d: training that looks for flat places
+
+
+def looked_for(bends, gains, *, guess=None):
+    """Draw λ_max and the gain in accuracy on unseen digits (points) against ρ, at one training loss.
+
+    `bends` and `gains` are tables with a line for each seed and columns (B, ρ).
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 3.9))
+    sizes, radii = bends.columns.levels
+    places, said = {rho: place for place, rho in enumerate(radii)}, []
+    for ax, table, axis_label in zip(axes, (np.log10(bends), gains), ("λ_max", "points gained"), strict=True):
+        for size, marker, shift in zip(sizes, "os", (-0.06, 0.06), strict=True):
+            runs = table[size]
+            label = f"B = {size:,}" + " (full batch)" * bool(size == sizes[-1])
+            means, halves = zip(*(interval(runs[rho])[:2] for rho in runs), strict=True)
+            look = {"color": batch_color(size), "marker": marker, "capsize": 3, "label": label}
+            ax.errorbar([places[rho] + shift for rho in runs], means, halves, **look)
+            unit = 10 ** np.array(means) if ax is axes[0] else means
+            told = ", ".join(f"{x:.2f} at ρ = {rho:g}" for rho, x in zip(runs, unit, strict=True))
+            said.append(f"{axis_label}, B = {size:,}: {told}.")
+        ax.set_xticks(range(len(radii)), [f"{rho:g}" for rho in radii])
+        ax.set_xlabel("ρ, how far uphill the gradient is taken")
+    axes[0].set(ylabel="λ_max", title="Flatter: λ_max at a loss of 0.05")
+    marks = (0.2, 0.5, 1, 2, 5)
+    axes[0].set_yticks(np.log10(marks), [f"{mark:g}" for mark in marks])
+    axes[0].legend()
+    axes[1].axhline(0, color="#222222", linewidth=1)
+    axes[1].set(ylabel="ahead of ρ = 0 on unseen digits (points)", title="Better: accuracy at a loss of 0.05")
+    said.append(mark_guess(axes[1], guess, low=-5, high=10).strip())
+    return fig, " ".join(["Means of five seeds at a training loss of 0.05.", *said]).strip()

@@ -58,7 +58,8 @@ def zigzag(num_steps: int = 40):
         path.set_color(color)
         for word, place, offset in (("start", (-1, 0.7), (8, -2)), ("minimum", (0, 0), (4, -17))):
             ax.annotate(word, place, xytext=offset, textcoords="offset points")
-        note = ax.text(0.03, 0.97, "", transform=ax.transAxes, va="top", bbox=ON_LINES, animated=True)
+        corner = {"transform": ax.transAxes, "ha": "right", "va": "top", "bbox": ON_LINES}
+        note = ax.text(0.97, 0.97, "", **corner, animated=True)
         (curve,) = loss_ax.plot([], [], color=color, animated=True)
         sides.append((lines, path, start, note, curve))
     plain_ax.set_ylabel("steep direction y")
@@ -66,7 +67,14 @@ def zigzag(num_steps: int = 40):
         yscale="log", xlim=(0, 100), ylim=(1e-6, 30), xlabel="updates", title="loss ÷ loss at the start"
     )
     loss_ax.axhline(1e-3, color="#888888", linestyle=":", linewidth=1)
-    loss_ax.text(0.97, 0.96, "dotted: a thousandth", transform=loss_ax.transAxes, ha="right", va="top")
+    loss_ax.text(
+        0.97,
+        0.96,
+        "counted until\nbelow the dots:\na thousandth",
+        transform=loss_ax.transAxes,
+        ha="right",
+        va="top",
+    )
 
     def update(*, lr: float, beta: float, kappa: float) -> str:
         surface, told = ravine(kappa), []
@@ -80,8 +88,7 @@ def zigzag(num_steps: int = 40):
             path.set_data(*points[: num_steps + 1].clip(-9, 9).T)
             start.set_data(*points[:1].T)
             curve.set_data(np.arange(101), loss[:101])
-            drawn = f" ({num_steps} drawn)" if needed <= 1000 else ""
-            note.set_text(f"β = {b:g}: {word}{drawn}\nto a thousandth of the loss")
+            note.set_text(f"β = {b:g}\n{word}")
             sides_changed = (points[1 : num_steps + 1, 1] * points[:num_steps, 1] < 0).sum()
             told.append(f"with β = {b:g} it changes sides {sides_changed} times and needs {word}")
         return (
@@ -176,8 +183,8 @@ def speeds(by_kappa, by_beta, guess=None):
     kappas, (plain, ball) = list(by_kappa), zip(*by_kappa.values(), strict=True)
     left.plot(kappas, plain, "o-", color=PLAIN)
     left.plot(kappas, ball, "s-", color=BALL)
-    left.text(60, 700, "gradient descent: like κ", color=PLAIN, ha="right")
-    left.text(40, 26, "with momentum: like √κ", color=BALL)
+    left.text(60, 700, "gradient descent:\nlike κ", color=PLAIN, ha="right")
+    left.text(60, 12, "with momentum:\nlike √κ", color=BALL)
     left.set(
         xscale="log",
         yscale="log",
@@ -327,8 +334,8 @@ def damping(steps, strengths, sizes):
     ax.plot(curve, (1 - np.sqrt(curve)) ** 2, color=BALL)
     ax.plot(curve, curve / 2 - 1, color=PLAIN)
     leader = {"arrowprops": {"arrowstyle": "-", "color": BALL}, "color": BALL}
-    ax.annotate("line (11): critically damped", (0.06, 0.57), xytext=(0.25, 0.55), **leader)
-    ax.text(3.0, 0.2, "unstable:\nline (12)", color=PLAIN, ha="center")
+    ax.annotate("critically damped: β = (1 − √(ηλ))²", (0.06, 0.57), xytext=(0.25, 0.52), **leader)
+    ax.text(3.0, 0.2, "unstable:\nηλ > 2(1 + β)", color=PLAIN, ha="center")
     ax.text(2.0, 0.72, "under-damped: rings", ha="center")
     leader = {"va": "center", "arrowprops": {"arrowstyle": "-", "color": INK}}
     ax.annotate("over-damped", (0.13, 0.2), xytext=(0.55, 0.25), **leader)
@@ -383,8 +390,8 @@ def coasting(moves, guess=None):
     offset = {"textcoords": "offset points"}
     label = "Lee, Raschka, Sutskever:\ncoasts at the old rate"
     ax.annotate(label, (106, velocity[105]), xytext=(14, 10), color=BALL, **offset)
-    label = "PyTorch, EMA: at once slower"
-    ax.annotate(label, (101, buffer[100]), xytext=(-10, -4), color=PLAIN, ha="right", **offset)
+    label = "PyTorch, EMA:\nat once slower"
+    ax.annotate(label, (101, buffer[100]), xytext=(-10, 4), color=PLAIN, ha="right", **offset)
     ax.annotate("both", (50, 1), xytext=(0, -16), **offset)
     ax.set(
         xlabel="update", ylabel="length of the move", title="η falls to a tenth after 100 updates (β = 0.9)"

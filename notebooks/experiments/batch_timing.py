@@ -11,14 +11,14 @@ import itertools
 import torch
 
 from course_utils.models import mlp
-from course_utils.timing import measure_peaks, time_updates
+from course_utils.timing import measure_peaks, pinned_threads, time_updates
 
 jobs = 1  # curves must not share the machine
 num_examples = 60_000
 batch_sizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 60_000]
 networks = {"784-128-10": (784, 128, 10), "784-512x5-10": (784, 512, 512, 512, 512, 512, 10)}
 precisions = {"fp32": torch.float32, "bf16": torch.bfloat16}
-matmul_size = {"cpu": 2048, "cuda": 8192}
+matmul_size = {"cpu": 2048, "mps": 4096, "cuda": 8192}
 runs = range(1, 6)
 
 
@@ -45,9 +45,9 @@ clock = [name for name in columns if name not in ("batch_size", "peak_mib")]
 
 def run(device, threads, network, largest, mode, precision, run):
     """Return a row for each batch size; `run` only tells repetitions apart."""
-    torch.set_num_threads(threads)
     dtype = precisions[precision]
-    peaks = measure_peaks(device, size=matmul_size[device], dtype=dtype)
+    with pinned_threads(threads):
+        peaks = measure_peaks(device, size=matmul_size[device], dtype=dtype)
     images = torch.rand(num_examples, 1, 28, 28).to(dtype)
     labels = torch.randint(10, (num_examples,))
     model = mlp(networks[network], seed=0).to(device, dtype)

@@ -23,7 +23,7 @@ def with_wrong_labels(digits, part):
     generator = torch.Generator().manual_seed(0)
     chosen = torch.randperm(len(digits), generator=generator)[: round(part * len(digits))]
     labels = digits.labels.clone()
-    labels[chosen] += torch.randint(1, 10, (len(chosen),), generator=generator)
+    labels[chosen] += torch.randint(1, 10, (len(chosen),), generator=generator).to(labels)
     return Split(digits.images, labels % 10)
 
 

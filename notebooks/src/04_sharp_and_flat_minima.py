@@ -359,10 +359,13 @@ show(*draw.flat_and_good(ends, orders))
 # %% [markdown]
 # Flatter is better, then, in these runs: λ_max puts the settings in the order of their accuracy with hardly a mistake, and so does the scaled λ_max, which no rescaling fools.
 # But η/B, which is no property of the network, does it nearly as well.
-# The settings move both axes at once: a large η and a small B make a network flat, and they make it good, and nothing here says that they make it good *by* making it flat.
+# A large η and a small B make a network flat, and they make it good, and nothing here says that they do the one *by* the other.
 # Nor does it hold at all times, or by every measure that is free of scale:
 
 # %% other-orders
+sam = read_results("sam_digits", wrong=0.0, batch_size=32, moment=0.05)
+sam = by_seed(sam, "test_accuracy", "rho")
+flatter = interval(sam[0.4] - sam[0.0])
 early = with_unseen(read_results("sharpness_digits", level=0.2, status="ok"))
 others = {
     "λ_max, at a loss of 0.2": rank_correlation(early, "largest_eigenvalue"),
@@ -383,13 +386,14 @@ verdict(
     orders["largest_eigenvalue"][1][2] < -0.5,  # λ_max orders our runs,
     orders["noise"][1][1] > 0.5,  # but so does what was known before,
     all(low > -0.5 for _, low, _ in others.values()),  # and not always, nor by any measure;
+    flatter.mean > flatter.half_width,  # also at one η and B, by training for it;
     torch.equal(*same) and growth["λ_max"] > 10,  # and one function can be either
     abs(growth["scaled λ_max"] - 1) < 0.01,
 )
 
 # %% [markdown]
-# What would decide it: change the flatness and leave η and B alone, by training that looks for flat places on purpose.
-# There the studies disagree ([4b](deeper/4b_keskar_repeated.ipynb)).
+# What would tell more: flatness changed on purpose, with η and B left alone.
+# On 1,000 digits that brought a point and a half ([4d](deeper/4d_looking_for_flat_places.ipynb)); elsewhere the studies disagree.
 # The lecture's last word is the right one: one explanation, not everybody believes it, it needs research (C44).
 #
 # ## Summary
@@ -400,9 +404,9 @@ verdict(
 # - Any minimum of a ReLU network can be made sharp without changing one prediction.
 # - At a low loss flat networks tested better in our runs, by curvature; so says η/B, nearly as well, and one measure says the reverse.
 #
-# **Are flat minima good?** Here the flat ones did test better, late in training; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
+# **Are flat minima good?** Here the flat ones did test better, late in training, even at one η and B; but flatness can be had or lost without touching a single answer, and nobody has shown that it is the reason.
 #
-# Going on: [4a](deeper/4a_measuring_curvature.ipynb), measuring curvature · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), critical points: saddle or local minimum, and where training can stay.
+# Going on: [4a](deeper/4a_measuring_curvature.ipynb), measuring curvature · [4b](deeper/4b_keskar_repeated.ipynb), Keskar's experiment repeated, and who is better in testing · [4c](deeper/4c_where_training_stays.ipynb), saddles, and where training can stay · [4d](deeper/4d_looking_for_flat_places.ipynb), looking for flat places.
 #
 # Before: [3 · small and large batches](03_small_and_large_batches.ipynb). Next: [5 · momentum](05_momentum.ipynb). Terms: [glossary](teaching/glossary.md).
 #

@@ -5,29 +5,30 @@ from lab import ROOT
 from test_lessons import wait_until
 
 from authoring.build import NOTEBOOKS, build
+from authoring.handout import print_handout
 from authoring.slides import make_deck, read_slides
 
 DECKS = sorted((NOTEBOOKS / "slides").glob("*.md"))
 SCRIPTS = ROOT / "build" / "slides" / "node_modules"
 
 # Looks at the slide that is shown and returns a sentence for each thing that is wrong with it.
-FAULTS = """() => {
+FAULTS = r"""() => {
   const slide = Reveal.getCurrentSlide(), page = slide.querySelector(".page"), faults = [];
   const edge = page.getBoundingClientRect(), quoted = text => "“" + text.trim().slice(0, 40) + "”";
   const texts = root => {
     const walker = document.createTreeWalker(root, NodeFilter.SHOW_TEXT), found = [];
     while (walker.nextNode()) {
       const parent = walker.currentNode.parentElement;
-      if (walker.currentNode.data.trim() && !parent.closest("mjx-container")) found.push(walker.currentNode);
+      if (walker.currentNode.data.trim() && !parent.closest("mjx-container, svg")) found.push(walker.currentNode);
     }
     return found;
   };
-  const drawn = image => {  // the picture in its box, as object-fit: contain places it
-    const box = image.getBoundingClientRect();
-    const scale = Math.min(box.width / image.naturalWidth, box.height / image.naturalHeight);
-    const width = scale * image.naturalWidth, height = scale * image.naturalHeight;
-    const x = box.x + (box.width - width) / 2, y = box.y + (box.height - height) / 2;
-    return {left: x, right: x + width, top: y, bottom: y + height, width};
+  const drawn = figure => {  // in its box, which it keeps its shape in
+    const box = figure.getBoundingClientRect(), view = figure.viewBox.baseVal;
+    const scale = Math.min(box.width / view.width, box.height / view.height);
+    const width = scale * view.width, height = scale * view.height;
+    const left = box.x + (box.width - width) / 2, top = box.y + (box.height - height) / 2;
+    return {left, right: left + width, top, bottom: top + height};
   };
   const boxes = root => [
     ...texts(root).flatMap(text => {
@@ -36,13 +37,13 @@ FAULTS = """() => {
       return [...range.getClientRects()].map(box => [quoted(text.data), box]);
     }),
     ...[...root.querySelectorAll("mjx-container > svg")].map(formula => ["a formula", formula.getBoundingClientRect()]),
-    ...[...root.querySelectorAll("img")].map(image => ["the figure", drawn(image)]),
+    ...[...root.querySelectorAll(".figure")].map(figure => ["the figure", drawn(figure)]),
     ...[...root.querySelectorAll("table, pre, .verdict")].map(block => [
       quoted(block.textContent), block.getBoundingClientRect()
     ]),
   ];
   const light = colour => {
-    const parts = colour.match(/[\\d.]+/g).slice(0, 3).map(part => part / 255)
+    const parts = colour.match(/[\d.]+/g).slice(0, 3).map(part => part / 255)
       .map(part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4);
     return 0.2126 * parts[0] + 0.7152 * parts[1] + 0.0722 * parts[2];
   };
@@ -62,14 +63,30 @@ FAULTS = """() => {
     if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2)
       faults.push(`${what} overlaps ${other}`);
   })));
-  for (const image of page.querySelectorAll("img")) {
-    if (!image.naturalWidth) faults.push("a figure is not loaded");
-    else if (drawn(image).width < 0.65 * image.getAttribute("width"))
-      faults.push(`the figure is drawn at ${Math.round(100 * drawn(image).width / image.getAttribute("width"))} % of its size on the page`);
+  for (const figure of page.querySelectorAll(".figure")) {
+    const edge = drawn(figure), words = [...figure.querySelectorAll("text")].map(text => {
+      const glyphs = [...text.querySelectorAll("tspan")], parts = glyphs.length ? glyphs : [text];  // of a formula
+      const boxes = parts.map(part => part.getBoundingClientRect()), {a, b} = text.getScreenCTM();
+      const box = {
+        left: Math.min(...boxes.map(box => box.left)), right: Math.max(...boxes.map(box => box.right)),
+        top: Math.min(...boxes.map(box => box.top)), bottom: Math.max(...boxes.map(box => box.bottom)),
+      };
+      const pixels = Math.max(...parts.map(part => parseFloat(getComputedStyle(part).fontSize)));  // not its indices
+      return {text, box, size: pixels * Math.hypot(a, b)};
+    }).filter(({text}) => text.textContent.trim());
+    for (const {text, box, size} of words) {
+      if (size < 20) faults.push(`${quoted(text.textContent)} on the figure is set in ${size.toFixed(1)}px`);
+      if (box.left < edge.left - 2 || box.right > edge.right + 2 || box.top < edge.top - 2 || box.bottom > edge.bottom + 2)
+        faults.push(`${quoted(text.textContent)} leaves the figure`);
+    }
+    words.forEach(({text, box: a}, i) => words.slice(i + 1).forEach(({text: other, box: b}) => {
+      if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 3 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 6)
+        faults.push(`on the figure, ${quoted(text.textContent)} overlaps ${quoted(other.textContent)}`);
+    }));
   }
   for (const text of texts(page)) {
     const style = getComputedStyle(text.parentElement);
-    if (parseFloat(style.fontSize) < 15) faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
+    if (parseFloat(style.fontSize) < 20) faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
     const [dark, bright] = [light(style.color), light(ground(text.parentElement))].sort((a, b) => a - b);
     if ((bright + 0.05) / (dark + 0.05) < 4.5) faults.push(`${quoted(text.data)} is too pale`);
   }
@@ -137,10 +154,25 @@ def test_every_slide_of_a_lecture_fits_and_can_be_read_without_a_network(folder,
     assert heard == []
 
 
-@pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.stem)
-def test_a_plan_leaves_only_its_slides(folder, offline, deck):
-    page = show(offline[0], make_deck(deck, folder), "?plan=50")
-    assert page.evaluate("Reveal.getTotalSlides()") == sum(50 in slide.plans for slide in read_slides(deck))
+def test_a_plan_leaves_only_its_slides_and_one_that_has_none_says_so(folder, offline):
+    deck = make_deck(DECKS[0], folder)
+    page = show(offline[0], deck, "?plan=50")
+    assert page.evaluate("Reveal.getTotalSlides()") == sum(
+        50 in slide.plans for slide in read_slides(DECKS[0])
+    )
+    page = show(offline[0], deck, "?plan=45")
+    assert "no plan of 45 minutes" in page.inner_text("h2") and "50 and 90 minutes" in page.inner_text(
+        ".text"
+    )
+
+
+def test_what_follows_three_dots_comes_at_the_next_key(tiny, offline):
+    page = show(offline[0], tiny("96", SOUND))
+    page.keyboard.press("ArrowRight")
+    formula = page.locator("section.present .fragment")
+    assert formula.count() == 1 and not formula.is_visible()
+    page.keyboard.press("ArrowRight")
+    assert formula.is_visible() and page.inner_text("section.present h2") == "Second"
 
 
 def slide(headline, text="", shown=""):
@@ -158,20 +190,24 @@ fig, ax = plt.subplots()
 ax.plot([1, 2])
 show(fig, "a rising line")
 
-# %% fine-print
-print("word " * 40)
+# %% crowded
+fig, ax = plt.subplots()
+for place in (0.5, 0.52):
+    ax.text(place, 0.5, "words")
+show(fig, "two words in one place")
 """
 SOUND = (
     slide("First")
-    + slide("Second", "It is $v$:\n\n$$v = \\frac{g}{1 - \\beta}$$")
+    + slide("Second", "It is $v$:\n\n. . .\n\n$$v = \\frac{g}{1 - \\beta}$$")
     + slide("Third", "A few words.", "figure")
 )
 LINES = "\n".join(f"- line {n}" for n in range(20))
 BROKEN = {
     "leaves the page": slide("Long", LINES),
     "leaves the page ": slide("Wide", "|" + "wide column|" * 12 + "\n|" + "-|" * 12 + "\n|" + "a cell|" * 12),
-    "is set in 9": slide("Fine print", shown="fine-print"),
-    "the figure is drawn at": slide("Crowded", "\n\n".join(["Words. " * 40] * 2), "figure"),
+    "is set in 18": slide("Fine print", '<span style="font-size: 18px">small</span>'),
+    "on the figure is set in 1": slide("Small", "\n\n".join(["Words. " * 40] * 2), "figure"),
+    "on the figure, “words” overlaps “words”": slide("Crowded", shown="crowded"),
     "overlaps “over”": slide("Moved", '<p style="position: absolute; top: 45px">over</p>'),
     "is too pale": slide("Pale", '<span style="color: #999999">pale</span>'),
     "has a bare $": slide("Unclosed", "It costs $x."),
@@ -243,3 +279,8 @@ def test_a_deck_prints_one_page_a_slide(tiny, offline):
     page.wait_for_selector(".pdf-page")
     assert page.locator(".pdf-page").count() == 3
     assert page.pdf(prefer_css_page_size=True).count(b"/Type /Page\n") == 3
+
+
+def test_a_handout_has_a_sheet_for_each_slide_and_its_notes(tiny):
+    printed = print_handout(tiny("96", SOUND))
+    assert printed.name == "96.pdf" and printed.read_bytes().count(b"/Type /Page\n") == 3

@@ -2,18 +2,47 @@
 
 import copy
 import re
+import subprocess
+import sys
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from course import Course, answered, is_test, name_of, points, quick_marks, wrong_answers
+from course import (
+    HIDDEN,
+    WITH_ONE_THREAD,
+    Course,
+    Sheet,
+    answered,
+    is_answer,
+    is_test,
+    name_of,
+    points,
+    quick_marks,
+    right_answers,
+    slightly_off,
+    wrong_answers,
+)
 
-from authoring.homework import HOMEWORK, derive, papers, read_paper
+from authoring.homework import HOMEWORK, papers, read_paper
 
 NAMES = papers()
-WRONG = [(name, *case) for name in NAMES for case in wrong_answers(name)]
-CROSS_CHECKED = "batches"  # the paper on which the quick marks are held against nbgrader's
-HIDDEN = re.compile(r"^\s*### BEGIN (SOLUTION|HIDDEN TESTS)$.*?^\s*### END \1$\n?", re.M | re.S)
+SHEETS = {name: Sheet(name) for name in NAMES}
+CROSS_CHECKED = (
+    "batches"  # the paper on which tampering is tried, and the quick marks are held against nbgrader's
+)
+WHOLE = {  # answers without a number that could be slightly off
+    *("updates-test", "largest-test", "crossing-test", "operations-test", "accumulate-test", "best-test"),
+    *("budget-test", "memory-test", "rescale-test", "kind-test", "plan-test", "runs-test"),
+}
+MARK_ALL = """
+import sys
+from nbgrader.apps import AutogradeApp
+for name in sys.argv[1:]:
+    AutogradeApp.clear_instance()
+    AutogradeApp.launch_instance([name])
+"""
 every_paper = pytest.mark.parametrize("name", NAMES)
 
 
@@ -39,19 +68,13 @@ def tampered(template):
     return notebook
 
 
-def graded(course):
-    """Return `course` after a right solution, an empty template and a tampered one have been autograded."""
-    name = course.name
-    course.hand_in("right", answered(name, "right"))
-    course.hand_in("empty", course.template)
-    course.hand_in("tampered", tampered(course.template))
-    if name == CROSS_CHECKED:
-        course.hand_in("copied", answered(name, "right"))
-        for position, (_, cells, _) in enumerate(wrong_answers(name)[:3]):
-            course.hand_in(f"wrong{position}", answered(name, f"wrong{position}", cells))
-    process = course.run("autograde")
-    assert process.returncode == 0, process.stderr
-    return course
+def flawed():
+    """Return a paper of somebody else's, with a wrong answer to each of three questions."""
+    wrong = {question: cells for _, cells, (question, *more) in wrong_answers(CROSS_CHECKED) if not more}
+    cells = {}
+    for question in ("updates-test", "noise-test", "together-test"):
+        cells |= wrong[question]
+    return answered(CROSS_CHECKED, "ann", cells)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -64,38 +87,52 @@ def one_thread():
 
 
 @pytest.fixture(scope="session")
-def courses(request, tmp_path_factory):
-    """Return a graded course for each paper under test, two of them at work at a time."""
-    wanted = {item.callspec.params["name"] for item in request.session.items if asks_for_courses(item)}
-    with ThreadPoolExecutor(2) as pool:
-        # made here and not in a thread: nbgrader changes the folder of the whole process while it derives a template
-        made = [Course(name, tmp_path_factory.mktemp(name)) for name in NAMES if name in wanted]
-        yield {course.name: pool.submit(graded, course) for course in made}
+def courses(tmp_path_factory):
+    """Return every paper as it is handed out, in one course folder."""
+    root = tmp_path_factory.mktemp("course")
+    return {name: Course(name, root) for name in NAMES}
 
 
-def asks_for_courses(item):
-    return "courses" in getattr(item, "fixturenames", [])
+@pytest.fixture(scope="session")
+def marking(courses):
+    """Return nbgrader at work on right, tampered and flawed hand-ins: a future of how it ended."""
+    for name, course in courses.items():
+        course.hand_in("right", answered(name, "right"))
+    courses[CROSS_CHECKED].hand_in("tampered", tampered(courses[CROSS_CHECKED].template))
+    courses[CROSS_CHECKED].hand_in("flawed", flawed())
+    line = [sys.executable, "-c", MARK_ALL, *NAMES]
+    where = {"cwd": courses[CROSS_CHECKED].root, "env": WITH_ONE_THREAD}
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(subprocess.run, line, capture_output=True, text=True, timeout=900, **where)
+
+
+@pytest.fixture(scope="session")
+def marked(courses, marking):
+    """Return the papers after nbgrader has marked them."""
+    process = marking.result()
+    assert process.returncode == 0, process.stderr
+    return courses
 
 
 @pytest.fixture(autouse=True, scope="session")
-def grading_goes_on_beside_the_other_tests(request):
+def marking_goes_on_beside_the_other_tests(request):
     """Start nbgrader before the first test, if any test will ask for its marks."""
-    if any(map(asks_for_courses, request.session.items)):
-        request.getfixturevalue("courses")
+    if any("marked" in getattr(item, "fixturenames", []) for item in request.session.items):
+        request.getfixturevalue("marking")
 
 
 @every_paper
-def test_the_committed_template_is_what_the_source_gives(name, tmp_path):
+def test_the_committed_template_is_what_the_source_gives(name, courses):
     committed = HOMEWORK / "release" / name / f"{name}.ipynb"
-    assert committed.read_text(encoding="utf-8") == derive(name, output=tmp_path).read_text(
-        encoding="utf-8"
-    ), f"run make homework: {committed.name} is out of date"
+    made = courses[name].root / "release" / name / f"{name}.ipynb"
+    assert committed.read_text(encoding="utf-8") == made.read_text(encoding="utf-8"), (
+        f"run make homework: {committed.name} is out of date"
+    )
 
 
 @every_paper
-def test_no_line_of_a_solution_or_of_a_hidden_test_reaches_the_students(name, tmp_path):
-    course = Course(name, tmp_path)
-    seen = set().union(*(lines_of(cell.source) for cell in course.template.cells))
+def test_no_line_of_a_solution_or_of_a_hidden_test_reaches_the_students(name, courses):
+    seen = set().union(*(lines_of(cell.source) for cell in courses[name].template.cells))
     secret, public = set(), set()
     for cell in read_paper(name).cells:
         regions = [found.group() for found in HIDDEN.finditer(cell.source)]
@@ -105,7 +142,7 @@ def test_no_line_of_a_solution_or_of_a_hidden_test_reaches_the_students(name, tm
         public |= lines_of(HIDDEN.sub("", cell.source)) if regions != [cell.source] else set()
     assert len(secret - public) > 20 and not (secret - public) & seen
     assert not re.search("SOLUTION|HIDDEN TEST", "\n".join(seen))
-    assert [path.suffix for path in (tmp_path / "release" / name).iterdir()] == [".ipynb"]
+    assert [path.suffix for path in (courses[name].root / "release" / name).iterdir()] == [".ipynb"]
 
 
 @every_paper
@@ -117,25 +154,68 @@ def test_a_paper_has_twenty_points_one_of_them_for_being_your_own(name):
     assert any(s["grade"] and s["solution"] for s in settings), "one answer is in the student's own words"
 
 
-@pytest.mark.parametrize("name, what, cells, lost", WRONG, ids=[f"{case[0]}: {case[1]}" for case in WRONG])
-def test_a_wrong_solution_loses_its_points_and_no_others(name, what, cells, lost, tmp_path):
-    earned = quick_marks(answered(name, "ann", cells), "ann", tmp_path)
-    full = points(read_paper(name))
-    assert {
-        question: full[question] - earned[question] for question in full if earned[question] < full[question]
-    } == lost
+def passed(name, answers):
+    """Return what of `answers`, (what it is, cells, questions), passes on the paper of some student, and of whom."""
+    return [
+        (what, question, student)
+        for what, cells, questions in answers
+        for question in questions
+        for student in SHEETS[name].students(question)
+        if SHEETS[name].passes(question, cells, student)
+    ]
 
 
 @every_paper
-def test_at_least_five_misconceptions_are_planted(name):
-    assert sum(case[0] == name for case in WRONG) >= 5
+def test_a_wrong_answer_loses_its_points_on_every_paper_that_an_id_can_draw(name):
+    assert passed(name, wrong_answers(name)) == []
+
+
+@every_paper
+def test_a_right_answer_earns_its_points_on_every_paper_however_it_is_written(name):
+    asked = {cell: question for question, parts in SHEETS[name].questions.items() for cell in parts.answers}
+    answers = [(what, cells, {asked[cell] for cell in cells}) for what, cells in right_answers(name)]
+    quick = SHEETS[name].questions.keys() - {
+        "runs-test"
+    }  # whose model trains twenty networks: nbgrader runs it
+    answers.append(("the model solution, each question by itself", {}, quick))
+    tried = [(w, q, s) for w, _, questions in answers for q in questions for s in SHEETS[name].students(q)]
+    assert Counter(passed(name, answers)) == Counter(tried)
+
+
+@every_paper
+def test_a_number_that_is_slightly_off_loses_its_points_on_every_paper(name):
+    for question in SHEETS[name].questions.keys() - WHOLE:
+        answers = SHEETS[name].questions[question].answers
+        cells = {cell: slightly_off(text) for cell, text in answers.items()}
+        assert passed(name, [("slightly off", cells, [question])]) == []
+
+
+def test_of_the_wrong_answers_a_third_at_most_passes_every_test_that_students_see():
+    wrong = [(name, cells, lost) for name in NAMES for _, cells, lost in wrong_answers(name)]
+    unseen = [
+        all(SHEETS[name].passes(question, cells, "ann", hidden=False) for question in lost)
+        for name, cells, lost in wrong
+    ]
+    assert len(wrong) >= 110 and sum(unseen) <= len(wrong) / 3
+
+
+@every_paper
+def test_every_question_has_two_planted_wrong_answers_and_two_unusual_right_ones(name):
+    wrong = Counter(question for _, _, lost in wrong_answers(name) for question in lost)
+    right = Counter(cell for _, cells in right_answers(name) for cell in cells)
+    assert all(
+        wrong[question] >= 2 and sum(right[cell] for cell in parts.answers) >= 2
+        for question, parts in SHEETS[name].questions.items()
+    )
 
 
 @every_paper
 def test_a_copied_paper_loses_the_point_for_its_own(name, tmp_path):
-    full = points(read_paper(name))
-    assert quick_marks(answered(name, "ann"), "bob", tmp_path) == {**full, "own-paper": 0}
-    assert quick_marks(answered(name, " Bob "), "bob", tmp_path) == full
+    of_ann, of_bob = answered(name, "ann"), answered(name, " Bob ")
+    for notebook in (of_ann, of_bob):
+        notebook.cells = [c for c in notebook.cells if name_of(c) in ("student-id", "paper", "own-paper")]
+    assert quick_marks(of_ann, "bob", tmp_path) == {"own-paper": 0}
+    assert quick_marks(of_bob, "bob", tmp_path) == {"own-paper": 1}
 
 
 @every_paper
@@ -155,27 +235,28 @@ def test_students_get_different_papers(name, capsys):
 
 
 @every_paper
-def test_the_right_solution_earns_every_point(name, courses):
-    course = courses[name].result()
-    marks = course.marks("right")
-    assert {question: marks[question] for question in points(read_paper(name))} == points(read_paper(name))
+def test_the_right_solution_earns_every_point(name, marked):
+    full = points(read_paper(name))
+    marks = marked[name].marks("right")
+    assert {question: marks[question] for question in full} == full
 
 
 @every_paper
-def test_the_template_as_handed_out_earns_nothing(name, courses):
-    assert set(courses[name].result().marks("empty").values()) == {0}
+def test_the_template_as_handed_out_earns_nothing(name, courses, tmp_path):
+    untouched = {name_of(cell): cell.source for cell in courses[name].template.cells if is_answer(cell)}
+    assert set(quick_marks(answered(name, "", untouched), "empty", tmp_path).values()) == {0}
 
 
-@every_paper
-def test_tampering_with_the_tests_gains_nothing(name, courses):
-    assert set(courses[name].result().marks("tampered").values()) == {0}
+def test_tampering_with_the_tests_gains_nothing(marked):
+    assert set(marked[CROSS_CHECKED].marks("tampered").values()) == {0}
 
 
-@pytest.mark.parametrize("name", [CROSS_CHECKED])
-def test_the_quick_marks_are_those_of_nbgrader(name, courses, tmp_path):
-    course = courses[name].result()
-    cases = [answered(name, f"wrong{i}", cells) for i, (_, cells, _) in enumerate(wrong_answers(name)[:3])]
-    for position, notebook in enumerate(cases):
-        quick = quick_marks(notebook, f"wrong{position}", tmp_path)
-        assert quick.items() <= course.marks(f"wrong{position}").items() and 0 in quick.values()
-    assert quick_marks(answered(name, "right"), "copied", tmp_path).items() <= course.marks("copied").items()
+def test_the_quick_marks_are_those_of_nbgrader(marked, tmp_path):
+    quick = quick_marks(flawed(), "flawed", tmp_path)
+    assert quick.items() <= marked[CROSS_CHECKED].marks("flawed").items()
+    assert [question for question, mark in quick.items() if mark == 0] == [
+        "updates-test",
+        "noise-test",
+        "together-test",
+        "own-paper",
+    ]

@@ -285,3 +285,22 @@ def test_one_label_in_five_is_wrong_where_the_experiment_says_so():
     digits = load_mnist()[0]
     labels = experiment["with_wrong_labels"](digits, 0.2).labels
     assert (labels != digits.labels).sum() == 800 and labels.min() == 0 and labels.max() == 9
+
+
+def test_with_adam_a_batch_four_times_as_large_forgets_four_times_as_fast():
+    settings = runpy.run_path(str(NOTEBOOKS / "experiments" / "adam_digits.py"))["settings"]
+    assert settings("scaled", 64) == settings("fixed", 256) == pytest.approx((0.9, 0.999, 1e-8))
+    assert settings("scaled", 256) == pytest.approx((0.6, 0.996, 5e-9))
+
+
+def test_the_tuned_rate_is_the_bottom_of_the_parabola():
+    rates = 2.0 ** np.arange(-9, -4)
+    (tuned_rate,) = from_page("3c", "tuned_rate")
+    assert tuned_rate(pd.Series((np.log2(rates) + 6.7) ** 2, rates)) == pytest.approx(-6.7)
+
+
+def test_a_recorded_cell_with_adam_comes_out_the_same_here():
+    run = runpy.run_path(str(NOTEBOOKS / "experiments" / "adam_digits.py"))["run"]
+    cell = read_results("adam_digits", betas="scaled", batch_size=512, lr=1 / 64, seed=3)
+    again = [row["valid_loss"] for row in run("scaled", 512, 1 / 64, 3)]
+    assert again == pytest.approx(cell["valid_loss"].tolist(), rel=0.02)  # other processors round otherwise

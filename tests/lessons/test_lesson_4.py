@@ -2,6 +2,7 @@
 
 import ast
 import copy
+import runpy
 
 import jupytext
 import matplotlib.pyplot as plt
@@ -13,8 +14,8 @@ import torch.nn.functional as F
 from scipy.stats import spearmanr
 from torch import nn
 
-from authoring.build import sources
-from course_utils.curvature import Hessian, Line, hvp, top_eigenvalue
+from authoring.build import NOTEBOOKS, sources
+from course_utils.curvature import Hessian, Line, flat_weights, hvp, top_eigenvalue, weights_at
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 from course_utils.results import by_seed, interval, read_results
@@ -176,6 +177,44 @@ def test_from_a_saddle_the_loss_falls_along_a_negative_eigenvector_only():
     assert names["descend"](torch.tensor([0.01, -0.01])) == pytest.approx(1)
 
 
+# ---- the experiments of 4c and 4d
+
+
+def experiment(name):
+    return runpy.run_path(str(NOTEBOOKS / "experiments" / f"{name}.py"))
+
+
+@pytest.mark.parametrize("step", [functions_of("4d")["sam_step"], experiment("sam_digits")["sam_step"]])
+def test_a_step_of_sam_goes_down_the_gradient_that_it_finds_uphill(step):
+    model, digits = mlp((784, 4, 10), seed=0).double(), load_mnist()[0][:50]
+    digits = Split(digits.images.double(), digits.labels)
+    w, g = flat_weights(model), Hessian(model, digits).gradient
+    with weights_at(model, w + 0.3 * g / g.norm()):
+        uphill = Hessian(model, digits).gradient
+    step(model, digits.images, digits.labels, 0.3)
+    np.testing.assert_allclose(flat_weights(model), w - uphill / 4)
+
+
+def test_of_1000_digits_two_hundred_have_a_wrong_label_and_none_is_tested_on():
+    right, wrong = (experiment("sam_digits")["digits_of"](3, part) for part in (0.0, 0.2))
+    assert (right[0].labels != wrong[0].labels).sum() == 200 and len(right[1]) == 4000
+    assert torch.equal(right[1].images, wrong[1].images) and torch.equal(right[1].labels, wrong[1].labels)
+
+
+def test_of_the_full_batch_the_batch_sharpness_is_the_bend_of_the_loss_along_its_gradient():
+    names = experiment("edge_digits")
+    model, digits = names["tanh_network"](0).double(), load_mnist()[0][:500]
+    images, targets = digits.images.double(), F.one_hot(digits.labels, 10).double()
+    w, weights = flat_weights(model), list(model.parameters())
+    g = torch.autograd.grad(names["squared_error"](model, images, targets), weights)
+    direction, losses = torch.cat([part.flatten() for part in g]), []
+    for h in (-1e-3, 0, 1e-3):
+        with weights_at(model, w + h * direction / direction.norm()), torch.no_grad():
+            losses.append(names["squared_error"](model, images, targets).item())
+    bend = (losses[0] - 2 * losses[1] + losses[2]) / 1e-6
+    assert names["measure"](model, images, targets, 500)["batch_sharpness"] == pytest.approx(bend, rel=1e-3)
+
+
 # ---- figures: the numbers behind them
 
 ALPHAS = np.linspace(-1, 2, 7)
@@ -264,3 +303,19 @@ def test_leads_are_ordered_by_loss_and_said_in_words():
     labels = [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
     assert labels == ["loss 0.2, 4,000 digits, η = 1/2", "loss 0.01, six sets, η = 1/4"]
     assert "η = 1/4: +1.50 ± " in alt
+
+
+def test_the_border_is_drawn_from_the_mean_of_the_last_looks():
+    columns = pd.MultiIndex.from_product([(2, 8, 32, 100, 500), (0, 3000, 4000)])
+    shares = pd.DataFrame([[0.9, 0.2, 0.4] * 5] * 5, columns=columns) + np.arange(5)[:, None] / 100
+    fig, alt = draw.border({"λ_max": shares, "batch sharpness": 2 * shares})
+    assert "λ_max: 0.32 at B = 2" in alt and "batch sharpness: 0.64 at B = 2" in alt
+    np.testing.assert_allclose(fig.axes[1].lines[0].get_ydata().astype(float), 0.32)
+
+
+def test_what_is_looked_for_is_drawn_at_the_same_place_for_both_batch_sizes():
+    columns = pd.MultiIndex.from_product([(32, 1000), (0.0, 0.4)], names=["batch_size", "rho"])
+    bends = pd.DataFrame([[2.0, 0.5, 4.0, 1.0]] * 5, columns=columns)
+    fig, alt = draw.looked_for(bends, bends - bends[32, 0.0].iloc[0], guess=1)
+    assert "λ_max, B = 1,000: 4.00 at ρ = 0, 1.00 at ρ = 0.4." in alt and "Your guess, 1," in alt
+    assert [tick.get_text() for tick in fig.axes[1].get_xticklabels()] == ["0", "0.4"]

@@ -368,7 +368,7 @@ columns = ["updates", "training loss", "test accuracy (%)"]
 pd.DataFrame([ended(rows) for rows in grown.values()], index=grown, columns=columns)
 
 # %% [markdown]
-# Rate down or batch up: the two take the same course and end at the same loss, and the growing batch needs 870 updates where the falling rate needs 1,500.
+# Rate down or batch up: right after the change they are a few per cent apart, and in the end their losses agree to within half a per cent and their test accuracies to 0.04 ± 0.11 points (paired). The growing batch needs 870 updates where the falling rate needs 1,500.
 # (That is the equivalence, and not yet a reason to do either: here, where all labels can be fitted, the run that changes nothing ends with the lowest loss.)
 #
 # ## 3a.6 Since then

@@ -168,7 +168,7 @@ small, large = (on_the_way[size][level] for size in (small_batch, large_batch))
 
 # %% [markdown]
 # Now λ_max, the naive way first: with the difference of two gradients, which was good enough for two weights.
-# To keep rounding out of it everything is in float64; and the search is thirty rounds of *power iteration*, v ← Hv, made long one again each time.
+# To keep rounding out of it everything is in float64, on the processor, since not every GPU has it; and the search is thirty rounds of *power iteration*, v ← Hv, made long one again each time.
 #
 # **Guess.** A difference of gradients gets better as its step ε gets smaller, until rounding spoils it. Will it here? The exact λ_max is 3.6; what does a step of ε = 0.0001 say?
 
@@ -199,8 +199,8 @@ def power_iteration(product, v, rounds=30):
 
 
 # %% differences tags=["reveal", "nbval-ignore-output"]
-few = Split(digits.images[:300].double(), digits.labels[:300])
-fine = {"ReLU": copy.deepcopy(large).double(), "tanh": copy.deepcopy(large).double()}
+few = Split(digits.images[:300].cpu().double(), digits.labels[:300].cpu())
+fine = {name: copy.deepcopy(large).cpu().double() for name in ("ReLU", "tanh")}
 fine["tanh"][2] = nn.Tanh()  # the same weights, but a smooth network
 epsilons, first = [1e-1, 1e-2, 1e-3, 1e-4, 1e-5], torch.ones(101_770, dtype=torch.float64)
 exact, found = {}, {}
@@ -351,7 +351,7 @@ def cost_of_noise(model, split, sigma=0.003, num=30):
 
 
 # %% noise-costs tags=["nbval-ignore-output"]
-quick = Split(few.images.float(), few.labels)
+quick = digits[:300]
 networks = {
     "tanh": copy.deepcopy(fine["tanh"]).float(),
     "ReLU, B = 16": small,

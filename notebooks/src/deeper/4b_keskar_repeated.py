@@ -489,7 +489,7 @@ verdict(
 # | Kaur, Cohen, Lipton 2022 | λ_max lowered by η or by SAM, at all batch sizes | at large batches it falls without any gain in testing |
 # | Andriushchenko et al. 2023 | also modern networks, adaptive sharpness | no good correlation, sometimes the reverse; sharpness follows η rather than generalisation |
 #
-# - **Does sharpness cause generalisation, or predict it?** Scale-free measures are needed for the question to have a meaning, and they don't settle it.
+# - **Does sharpness cause generalisation, or predict it?** Scale-free measures are needed for the question to have a meaning, and they don't settle it. Where training lowers λ_max on purpose, accuracy goes along here ([4d](4d_looking_for_flat_places.ipynb)).
 # - **Do small batches find flat places by noise, or by η?** Both have a hand in it here: noise ([4c](4c_where_training_stays.ipynb)), the ratio η/B (lesson 4.3), the border 2/η. Which of them matters in a large network, and when, isn't known; early training seems to count most (Jastrzębski et al. 2020).
 # - **Are the two solutions in different valleys at all?** On our line there is hardly a wall, but a straight line is weak evidence either way; Sagun et al. 2017 argue for one connected flat region.
 #
@@ -503,4 +503,4 @@ verdict(
 # - C. Shallue et al., [arXiv 1811.03600](https://arxiv.org/abs/1811.03600), S. Smith, E. Elsen, S. De, [arXiv 2006.15081](https://arxiv.org/abs/2006.15081), J. Geiping et al., [arXiv 2109.14119](https://arxiv.org/abs/2109.14119): does a large batch generalise worse?
 # - S. Jastrzębski et al., [arXiv 2002.09572](https://arxiv.org/abs/2002.09572): early training. L. Sagun et al., [arXiv 1706.04454](https://arxiv.org/abs/1706.04454): one flat region.
 #
-# Back to [lesson 4](../04_sharp_and_flat_minima.ipynb); [4a](4a_measuring_curvature.ipynb) measures curvature, [4c](4c_where_training_stays.ipynb) asks where training stays.
+# Back to [lesson 4](../04_sharp_and_flat_minima.ipynb); [4a](4a_measuring_curvature.ipynb) measures curvature, [4c](4c_where_training_stays.ipynb) asks where training stays, [4d](4d_looking_for_flat_places.ipynb) looks for flat places.

@@ -40,9 +40,12 @@ paper = Paper("batches", student_id)
 num_examples = paper.choose("num_examples", [239, 313, 373, 495])  # N
 batch_size = paper.choose("batch_size", [24, 36, 48, 56])  # B
 num_epochs = paper.choose("num_epochs", [3, 5, 7])
-noise_ratio = paper.choose("noise_ratio", [40.0, 70.0, 110.0])  # tr(Σ) / |G|²
+noise_ratio = paper.choose("noise_ratio", [30.0, 40.0, 55.0])  # tr(Σ) / |G|²
+workers = paper.choose("workers", [2, 3, 4])  # machines, of question 5
 print(f"The paper of {paper.student_id or 'nobody, the public one'}:")
-print(f"N = {num_examples}, B = {batch_size}, {num_epochs} epochs, tr(Σ)/|G|² = {noise_ratio}")
+print(
+    f"N = {num_examples}, B = {batch_size}, {num_epochs} epochs, tr(Σ)/|G|² = {noise_ratio}, {workers} workers"
+)
 
 # %% [markdown]
 # ## 1 · Updates of a whole run (2 points)
@@ -64,9 +67,10 @@ def updates(n, batch_size, num_epochs, drop_last=False):
 
 
 # %% nbgrader={"grade": true, "grade_id": "updates-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-assert updates(20, 5, 1) == 4, "twenty examples are four whole batches of five"
 assert updates(20, 8, 1) == 3, "the short batch of four changes the weights too"
-assert updates(20, 8, 1, drop_last=True) == 2, "with drop_last the short batch is left out"
+assert updates(20, 5, 1) == 4, "where B divides n, no batch is short"
+assert updates(20, 8, 2) == 6, "every epoch is cut anew: no batch reaches into the next one"
+assert updates(20, 8, 2, drop_last=True) == 4, "with drop_last the short batch of each epoch is left out"
 ### BEGIN HIDDEN TESTS
 _mine = Paper("batches", student_id)
 _case = (
@@ -103,6 +107,7 @@ def largest_batch(n, wanted):
 assert largest_batch(20, 1) == 20, "one update an epoch is the full batch"
 assert largest_batch(20, 20) == 1, "twenty updates of twenty examples leave one example each"
 assert len(range(0, 20, largest_batch(20, 3))) >= 3, "this batch leaves fewer than three updates"
+assert len(range(0, 20, largest_batch(20, 3) + 1)) < 3, "one example more would leave three updates, too"
 ### BEGIN HIDDEN TESTS
 _large = Paper("batches", student_id).choose("num_examples", [239, 313, 373, 495])
 for _n, _wanted in [(20, 3), (21, 4), (10, 2), (7, 7), (100, 33), (_large, 90), (_large, 2), (1, 1)]:
@@ -172,31 +177,39 @@ for _n, _dimension, _size in [(7, 3, 2), (9, 1, 4), (6, 2, 5), (8, 4, 1)]:
 ### END HIDDEN TESTS
 
 # %% [markdown]
-# ## 5 · A batch for a wanted accuracy (2 points)
+# ## 5 · Several machines, one gradient (2 points)
 #
-# On your paper the noise of a single example's gradient is given as tr(Σ)/|G|², `noise_ratio`, and the data hold `num_examples`.
-# Batches are drawn without replacement, as in every shuffled epoch.
+# On your paper stand the number of examples, `num_examples`, and the noise of a single example's gradient, `noise_ratio` = tr(Σ)/|G|².
+# As in lesson 1, Σ is the average over all examples: divided by N, not by N − 1.
 #
-# What is the smallest batch size whose gradient lies, in root mean square, at most *half* the length of G away from G?
-# Give the number, or lines that compute it. (about 3 lines)
+# Each of `workers` machines draws a batch of B *different* examples out of all of them.
+# No machine knows what the others have drawn, so two of them may hold the same example.
+# The update takes the mean of their gradients.
+#
+# At which B does this mean lie, in root mean square, *half* the length of G away from G?
+# Give B with its fraction, unrounded: the number to six digits, or lines that compute it. (about 3 lines)
 
 # %% nbgrader={"grade": false, "grade_id": "wanted", "locked": false, "schema_version": 3, "solution": true, "task": false}
 ### BEGIN SOLUTION
-sizes = np.arange(1, num_examples + 1)
-squared = noise_ratio / sizes * (num_examples - sizes) / (num_examples - 1)  # of the noise, over |G|²
-accurate_batch = int(sizes[squared <= 1 / 4][0])
+# noise_ratio / (workers·B) · (N − B)/(N − 1) = 1/4, solved for B
+accurate_batch = 4 * noise_ratio * num_examples / (workers * (num_examples - 1) + 4 * noise_ratio)
 ### END SOLUTION
+# accurate_batch = …
 
 # %% nbgrader={"grade": true, "grade_id": "wanted-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
-assert 1 < accurate_batch < num_examples, "between a single example and the full batch"
-assert accurate_batch == int(accurate_batch), "a batch size is a whole number"
+assert accurate_batch != round(accurate_batch), "B with its fraction, please"
+assert accurate_batch > 2 * noise_ratio / workers, "half the length is a quarter of its square"
+assert accurate_batch < 4 * noise_ratio / workers, (
+    "so many would be needed if a batch could hold an example twice"
+)
 ### BEGIN HIDDEN TESTS
 _mine = Paper("batches", student_id)
 _n = _mine.choose("num_examples", [239, 313, 373, 495])
-_ratio = _mine.choose("noise_ratio", [40.0, 70.0, 110.0])
-# 4·ratio·(N − B) ≤ B·(N − 1), solved for B
-_least = 4 * _ratio * _n / (_n - 1 + 4 * _ratio)
-assert _least <= accurate_batch < _least + 1, "not the smallest batch that is accurate enough"
+_ratio, _workers = _mine.choose("noise_ratio", [30.0, 40.0, 55.0]), _mine.choose("workers", [2, 3, 4])
+# all deviations from G add up to zero, so those of two different examples have the mean product −tr(Σ)/(N − 1)
+_pair = -_ratio / (_n - 1)
+_squared = (_ratio + (accurate_batch - 1) * _pair) / accurate_batch / _workers
+assert abs(4 * _squared - 1) < 5e-5, "at this B the mean gradient is not half the length of G away"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -219,6 +232,7 @@ def chance_together(n, batch_size):
 # %% nbgrader={"grade": true, "grade_id": "together-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert np.isclose(chance_together(20, 1), 0), "nobody meets in a batch of one"
 assert np.isclose(chance_together(20, 20), 1), "everybody meets in the full batch"
+assert np.isclose(chance_together(4, 2), 1 / 3), "one of the three others takes the place beside example 1"
 ### BEGIN HIDDEN TESTS
 for _n, _size in [(20, 5), (12, 6), (6, 2), (100, 10)]:
     _places = list(combinations(range(_n), 2))  # of the two in the order of the epoch, equally likely
@@ -246,19 +260,12 @@ def largest_stable_lr(features):
 # %% nbgrader={"grade": true, "grade_id": "stable-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert np.isclose(largest_stable_lr(np.ones((5, 1))), 2.0), "here the loss is (w − c)²/2, of curvature 1"
 assert np.isclose(largest_stable_lr(np.array([[2.0], [0.0]])), 1.0), "here the curvature is (4 + 0)/2"
+assert np.isclose(largest_stable_lr(np.diag([3.0, 1.0])), 4 / 9), "the steeper one of two directions decides"
 ### BEGIN HIDDEN TESTS
-for _n, _dimension in [(30, 3), (12, 2)]:
+for _n, _dimension in [(30, 3), (12, 2), (5, 1)]:
     _rows = np.random.default_rng(_n).normal(0.5, 1.5, (_n, _dimension))
-    _border = largest_stable_lr(_rows)
-    for _factor, _converges in [(0.97, True), (1.03, False)]:
-        _w = np.ones(_dimension)
-        for _ in range(2000):
-            _w = _w - _factor * _border * _rows.T @ (_rows @ _w) / _n
-            if np.linalg.norm(_w) > 1e6:
-                break
-        assert (np.linalg.norm(_w) < 1e-3) == _converges, (
-            f"{_factor} times your η: converges is not {_converges}"
-        )
+    _steepest = np.linalg.svd(_rows)[1][0] ** 2 / _n
+    assert abs(largest_stable_lr(_rows) * _steepest / 2 - 1) < 1e-4, f"{_n} examples, {_dimension} features"
 ### END HIDDEN TESTS
 
 # %% [markdown]

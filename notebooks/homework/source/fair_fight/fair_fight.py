@@ -70,10 +70,9 @@ def updates_within(budget, unit, n, batch_size, update_ms):
 
 # %% nbgrader={"grade": true, "grade_id": "budget-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert updates_within(10, "updates", 20, 5, 0.5) == 10, "a budget in updates is the same for every batch size"
-assert updates_within(3, "epochs", 20, 5, 0.5) == 12, (
-    "twenty examples are four batches of five, three times over"
-)
+assert updates_within(2, "epochs", 20, 8, 0.5) == 6, "each epoch ends with a short batch, an update as well"
 assert updates_within(1, "seconds", 20, 5, 250) == 4, "an update of a quarter of a second fits four times"
+assert updates_within(1, "seconds", 20, 5, 300) == 3, "a fourth update would not be finished in time"
 ### BEGIN HIDDEN TESTS
 _epochs = Paper("fair_fight", student_id).choose("num_epochs", [1, 2, 5, 10])
 for _e, _n, _b in [(_epochs, 4000, 64), (_epochs, 4000, 1024), (3, 7, 3), (_epochs, 5, 8)]:
@@ -105,14 +104,17 @@ walls = {"linear": base_size * room, "square root": base_size * room**2}
 assert set(walls) == {"linear", "square root"}, (
     "walls has one batch size for each rule, under these two names"
 )
-assert all(size > base_size for size in walls.values()), "at base_size the rate still lies below the wall"
+assert walls["square root"] > walls["linear"], "the rate that rises more slowly arrives later"
+assert base_rate * walls["linear"] / base_size > 1.5 / top_eigenvalue, (
+    "the wall is at 2/λ_max, not at 1/λ_max"
+)
 ### BEGIN HIDDEN TESTS
 _given = Paper("fair_fight", student_id)
 _size, _rate = _given.choose("base_size", [8, 16, 32]), _given.choose("base_rate", [1 / 32, 1 / 16, 1 / 8])
 _bend = _given.choose("top_eigenvalue", [1.6, 2.5, 4.0])
 for _rule, _power in (("linear", 1.0), ("square root", 0.5)):
     _there = _rate * (walls[_rule] / _size) ** _power
-    assert abs(_there * _bend / 2 - 1) < 0.01, f"at {walls[_rule]} the {_rule} rule does not meet the wall"
+    assert abs(_there * _bend / 2 - 1) < 1e-5, f"at {walls[_rule]} the {_rule} rule does not meet the wall"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -148,17 +150,19 @@ def tuned(table):
 
 
 # %% nbgrader={"grade": true, "grade_id": "tuned-test", "locked": true, "points": 3, "schema_version": 3, "solution": false, "task": false}
-_runs = [
-    (16, 0.5, 0, 0.90, 0.91),
-    (16, 0.5, 1, 0.92, 0.93),
-    (16, 1.0, 0, 0.80, 0.99),
-    (16, 1.0, 1, 0.84, 0.99),
-]
+_runs = [(16, 0.5, 0, 0.90, 0.91), (16, 0.5, 1, 0.92, 0.93)]
+_runs += [(16, 1.0, 0, 0.80, 0.99), (16, 1.0, 1, 0.84, 0.99)]
 _columns = ["batch_size", "lr", "seed", "valid_accuracy", "test_accuracy"]
-_small = pd.DataFrame(_runs, columns=_columns)
-assert set(tuned(_small)) == {16}, "one entry for each batch size of the table"
-assert tuned(_small)[16][0] == 0.5, "which digits may choose a rate, and which may not?"
-assert abs(tuned(_small)[16][1] - 0.92) < 1e-9, "report the mean over the seeds, on digits that chose nothing"
+_small = tuned(pd.DataFrame(_runs, columns=_columns))
+assert set(_small) == {16}, "one entry for each batch size of the table"
+assert _small[16][0] == 0.5, "which digits may choose a rate, and which may not?"
+assert abs(_small[16][1] - 0.92) < 1e-9, "report the mean over the seeds, on digits that chose nothing"
+_runs += [(16, 2.0, 0, 0.97, 0.97), (16, 2.0, 1, float("nan"), float("nan"))]
+assert tuned(pd.DataFrame(_runs, columns=_columns))[16][0] == 0.5, (
+    "at the rate 2 one of the two seeds diverged"
+)
+_runs += [(16, 4.0, 0, 0.98, 0.98), (16, 4.0, 1, 0.50, 0.50)]
+assert tuned(pd.DataFrame(_runs, columns=_columns))[16][0] == 0.5, "one lucky run is not the best mean"
 ### BEGIN HIDDEN TESTS
 _nan = float("nan")
 _runs = [
@@ -233,11 +237,14 @@ assert abs(paired(_first, _second)[0] - 0.02) < 1e-9, (
 assert abs(paired(_first, _second)[1]) < 1e-9, (
     "all three seeds differ by the same amount: there is no doubt left"
 )
+assert abs(paired({0: 0.91, 1: 0.95}, {0: 0.9, 1: 0.92})[1] - 0.12706) < 1e-5, (
+    "two seeds: 12.7 standard errors of the mean, where hundreds of seeds would give 1.96"
+)
 ### BEGIN HIDDEN TESTS
 from scipy.stats import ttest_rel as _ttest
 
 for _seed in (0, 1):
-    _rng = np.random.default_rng(Paper("fair_fight", student_id).seed("paired") + _seed)
+    _rng = np.random.default_rng(_seed)
     _common, _n = _rng.normal(0.9, 0.05, 6), 4 + 2 * _seed
     _ours, _theirs = _common + _rng.normal(0.01, 0.004, 6), _common + _rng.normal(0, 0.004, 6)
     _low, _high = _ttest(_ours[:_n], _theirs[:_n]).confidence_interval(0.95)
@@ -277,7 +284,7 @@ for _least, _crit, _b1, _b2 in [(40, 120, 16, 256), (300, 20, 1024, 8), (7.5, 90
 # %% [markdown]
 # ## 6 · The quickest batch size (2 points)
 #
-# The same law of updates, and a machine whose time per update is flat up to the knee B\* and grows in proportion to B behind it: t(B) = t₀·max(1, B/B\*).
+# The same law of updates, whose S need not be a whole number, and a machine whose time per update is flat up to the knee B\* and grows in proportion to B behind it: t(B) = t₀·max(1, B/B\*).
 #
 # Of the batch sizes that are offered, return the one that reaches the target soonest, and after how many seconds. (about 4 lines)
 
@@ -296,12 +303,13 @@ def quickest(sizes, s_min, b_crit, t0_ms, knee):
 _size, _time = quickest([1, 10], 100, 10, 1, 1e9)
 assert _size == 10, "far below the knee an update costs the same for every B, so fewer updates win"
 assert abs(_time - 0.2) < 1e-9, "200 updates of one millisecond"
+assert quickest([16, 160], 100, 8, 1, 20)[0] == 16, "behind the knee fewer updates need not be a shorter time"
 ### BEGIN HIDDEN TESTS
 _offered = [1, 4, 16, 64, 256, 1024, 4000]
 for _crit, _knee in [(100, 40), (100, 4000), (900, 256), (3, 3), (3, 40), (50, 1)]:
     _sizes = np.array(_offered, dtype=float)
-    _times = np.maximum(_sizes, _knee) / _knee * (1 + _crit / _sizes) * 70 * 0.3e-3  # S_min = 70, t₀ = 0.3 ms
-    _size, _time = quickest(_offered, 70, _crit, 0.3, _knee)
+    _times = np.maximum(_sizes, _knee) / _knee * (1 + _crit / _sizes) * 128_000 * 0.3e-3  # t₀ = 0.3 ms
+    _size, _time = quickest(_offered, 128_000, _crit, 0.3, _knee)  # all S are whole numbers
     assert _size == _offered[int(_times.argmin())], (
         f"B_crit={_crit}, knee={_knee}: {_size} is not the quickest"
     )
@@ -311,43 +319,45 @@ for _crit, _knee in [(100, 40), (100, 4000), (900, 256), (3, 3), (3, 40), (50, 1
 # %% [markdown]
 # ## 7 · The noise scale, without a bias (2 points)
 #
-# Somebody has drawn many batches of `b_small` examples and many of `b_large`, each with replacement, and kept the *gradients* of all: one array of shape (draws, weights) for each size.
+# Somebody has cut shuffled data of `n` examples into batches of `b_small`, many times, and into batches of `b_large`, and kept the *gradients* of all: one array of shape (draws, weights) for each size.
 # The two arrays may differ in the number of draws.
-# You want B_simple = tr Σ/|G|².
-# On average the squared length of a batch's gradient is |G|² + tr Σ/B, for both sizes: two equations, two unknowns.
+# You want B_simple = tr Σ/|G|², where Σ is the average over all examples: divided by n, not by n − 1.
 #
-# Return the estimate. (about 5 lines)
+# No batch holds an example twice.
+# So on average the squared length of a batch's gradient is |G|² + tr Σ/B · (n − B)/(n − 1), for both sizes: two equations, two unknowns.
+#
+# Return the estimate. (about 6 lines)
 
 
 # %% nbgrader={"grade": false, "grade_id": "noise", "locked": false, "schema_version": 3, "solution": true, "task": false}
-def noise_scale(small_gradients, large_gradients, b_small, b_large):
-    """Return B_simple, a float, from two arrays (draws, weights)."""
+def noise_scale(small_gradients, large_gradients, b_small, b_large, n):
+    """Return B_simple, a float, from two arrays (draws, weights) of batches of `n` examples."""
     ### BEGIN SOLUTION
     at_small, at_large = ((g**2).sum(axis=1).mean() for g in (small_gradients, large_gradients))
-    signal = (b_large * at_large - b_small * at_small) / (b_large - b_small)
-    noise = (at_small - at_large) / (1 / b_small - 1 / b_large)
-    return noise / signal
+    share_small, share_large = ((n - b) / b / (n - 1) for b in (b_small, b_large))  # of tr Σ
+    noise = (at_small - at_large) / (share_small - share_large)
+    return noise / (at_small - share_small * noise)
     ### END SOLUTION
 
 
 # %% nbgrader={"grade": true, "grade_id": "noise-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 _small = np.array([[3.0, 0.0], [1.0, 0.0]])  # squared lengths 9 and 1: on average 5
 _large = np.array([[2.0, 0.0], [0.0, 2.0], [0.0, -2.0]])  # 4, 4 and 4: on average 4
-assert abs(noise_scale(_small, _large, 1, 2) - 2 / 3) < 1e-9, (
-    "the two equations are |G|² + tr Σ = 5 and |G|² + tr Σ/2 = 4"
+assert abs(noise_scale(_small, _large, 1, 2, 5) - 8 / 17) < 1e-9, (
+    "the two equations are |G|² + tr Σ = 5 and |G|² + 3/8 · tr Σ = 4"
 )
-assert abs(noise_scale(_large, _large, 1, 2)) < 1e-9, (
+assert abs(noise_scale(_large, _large, 1, 2, 5)) < 1e-9, (
     "where a larger batch has no shorter gradients, there is no noise"
 )
 ### BEGIN HIDDEN TESTS
-from itertools import product as _product
+from itertools import combinations
 
-for _seed, _b in ((0, (1, 2)), (1, (1, 3)), (2, (2, 3))):
+for _seed, _b in ((0, (1, 2)), (1, (1, 3)), (2, (2, 6))):
     # every batch that can be drawn, once each: then the averages are exact, and so must the estimate be
-    _each = np.random.default_rng(_seed).normal([1.0, 0.5, 0.0], 1.0, (4, 3))
-    _all = [np.array([_each[list(i)].mean(0) for i in _product(range(4), repeat=b)]) for b in _b]
+    _each = np.random.default_rng(_seed).normal([1.0, 0.5, 0.0], 1.0, (6, 3))
+    _all = [np.array([_each[list(i)].mean(0) for i in combinations(range(6), b)]) for b in _b]
     _sigma, _mean = np.cov(_each.T, bias=True).trace(), _each.mean(0)
-    assert abs(noise_scale(*_all, *_b) / (_sigma / (_mean @ _mean)) - 1) < 1e-6, f"batches of {_b}"
+    assert abs(noise_scale(*_all, *_b, 6) / (_sigma / (_mean @ _mean)) - 1) < 1e-6, f"batches of {_b}"
 ### END HIDDEN TESTS
 
 # %% [markdown]

@@ -37,6 +37,8 @@ student_id = ""  # your id as your teacher writes it; leave it empty for the pub
 # %% nbgrader={"grade": false, "grade_id": "paper", "locked": true, "schema_version": 3, "solution": false, "task": false}
 import hashlib
 import json
+import re
+from itertools import combinations
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -80,7 +82,7 @@ for name, claim in undecided.items():
 # %% [markdown]
 # ## 1 · The plan (4 points, and 1 for its form)
 #
-# A dict `plan` with these eight entries, all of them text; a full sentence or two for each but the first (eight words at least).
+# A dict `plan` with these eight entries, all of them text; a full sentence or two for each but the first (eight different words at least; in a script without spaces, eight different signs).
 #
 # | Entry | What it says |
 # |---|---|
@@ -119,17 +121,25 @@ plan = {
 }
 ### END SOLUTION
 
+
 # %% nbgrader={"grade": true, "grade_id": "plan-test", "locked": true, "points": 1, "schema_version": 3, "solution": false, "task": false}
+def words_of(text):
+    """Return the different words of `text`; where a script has no spaces, its signs."""
+    return set(re.findall(r"[\u3040-\u30ff\u3400-\u9fff]|[^\W_\u3040-\u30ff\u3400-\u9fff]+", text.casefold()))
+
+
 _entries = {"claim", "question", "prediction", "settings", "budget", "lr_rule", "metric", "change_my_mind"}
 assert set(plan) == _entries, f"missing or too many: {sorted(set(plan) ^ _entries)}"
 assert plan["claim"] in undecided, f"{plan['claim']} is none of the claims to choose from"
-### BEGIN HIDDEN TESTS
-for _entry in sorted(_entries - {"claim"}):
-    assert isinstance(plan[_entry], str), f"{_entry} is text"
-    assert len(plan[_entry].split()) >= 8, f"{_entry}: a full sentence, please"
-assert len({text.strip().casefold() for text in plan.values()}) == len(_entries), "two entries say the same"
+assert all(isinstance(text, str) for text in plan.values()), "every entry is text, in quotes"
+_words = {entry: words_of(plan[entry]) for entry in _entries - {"claim"}}
+assert all(len(words) >= 8 for words in _words.values()), "every entry but the first: a full sentence, please"
 assert any(sign.isdigit() for sign in plan["prediction"]), "the prediction has no number"
+### BEGIN HIDDEN TESTS
 assert any(sign.isdigit() for sign in plan["budget"]), "the budget has no number"
+for _one, _other in combinations(sorted(_words), 2):
+    _both, _either = words_of(plan[_one]) & words_of(plan[_other]), words_of(plan[_one] + " " + plan[_other])
+    assert len(_both) < 0.6 * len(_either), f"{_one} and {_other} say the same in nearly the same words"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -183,20 +193,18 @@ print(runs.to_string(index=False))
 # %% nbgrader={"grade": true, "grade_id": "runs-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert {"seed", "setting", "budget", "lr", "value"} <= set(runs.columns), "a column is missing"
 assert runs["setting"].nunique() >= 2, "one setting alone compares nothing"
-assert not runs[["seed", "setting", "budget", "lr", "value"]].isna().any(axis=None), (
-    "a cell of the table is empty"
-)
-### BEGIN HIDDEN TESTS
-assert np.isfinite(runs["value"].to_numpy(float)).all(), "a value is no finite number"
-assert (runs["lr"].to_numpy(float) > 0).all(), "a learning rate is positive"
-assert not runs.duplicated(["seed", "setting"]).any(), "a seed occurs twice in one setting"
-assert runs["budget"].nunique() == 1, "the runs had different budgets"
-_first = Paper("open_project", student_id).choose("first_seed", range(0, 1000, 5))
 for _setting, _lines in runs.groupby("setting"):
-    assert len(set(_lines["seed"])) >= 5, f"{_setting}: fewer than five seeds"
-    assert set(range(_first, _first + 5)) <= set(_lines["seed"]), (
-        f"{_setting}: the seeds of your paper are missing"
+    assert set(seeds) <= set(_lines["seed"]), (
+        f"{_setting}: the five seeds of your paper, and more if you like"
     )
+    assert not _lines["seed"].duplicated().any(), f"{_setting}: a seed occurs twice; tuning goes elsewhere"
+assert np.isfinite(runs["value"].to_numpy(float)).all(), "a run that diverged needs a number, too"
+assert runs["budget"].nunique() == 1, "the runs had different budgets"
+### BEGIN HIDDEN TESTS
+assert not runs[["seed", "setting", "budget", "lr", "value"]].isna().any(axis=None), "a cell is empty"
+assert (runs["lr"].to_numpy(float) > 0).all(), "a learning rate is positive"
+_first = Paper("open_project", student_id).choose("first_seed", range(0, 1000, 5))
+assert set(range(_first, _first + 5)) <= set(runs["seed"]), "the seeds of your paper are missing"
 assert (runs.groupby("setting")["value"].nunique() > 1).any(), (
     "every seed gave the same: did it reach the runs?"
 )
@@ -226,14 +234,21 @@ def paired_interval(runs, first, second):
 
 
 # %% nbgrader={"grade": true, "grade_id": "interval-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
+_columns = ["seed", "setting", "value"]
 _rows = [(seed, setting, seed + plus) for setting, plus in (("a", 0.5), ("b", 0.0)) for seed in (1, 2, 3)]
-_found = paired_interval(pd.DataFrame(_rows, columns=["seed", "setting", "value"]), "a", "b")
-assert np.allclose(_found, 0.5), "a lies above b by 0.5 for every seed: mean and both ends are 0.5"
+assert np.allclose(paired_interval(pd.DataFrame(_rows, columns=_columns), "a", "b"), 0.5), (
+    "a lies above b by 0.5 for every seed: mean and both ends are 0.5"
+)
+_rows = [(1, "a", 0.1), (2, "a", 0.3), (2, "b", 0.0), (1, "b", 0.0)]
+_mean, _low, _high = paired_interval(pd.DataFrame(_rows, columns=_columns), "a", "b")
+assert abs(_high - _mean - 1.2706) < 1e-4, "two seeds: 12.7 standard errors of the mean, not 1.96"
+_rows = [(1, "a", 5.1), (2, "a", 0.1), (2, "b", 0.0), (1, "b", 5.0)]
+assert np.allclose(paired_interval(pd.DataFrame(_rows, columns=_columns), "a", "b"), 0.1), "pair them by seed"
 ### BEGIN HIDDEN TESTS
 from scipy.stats import ttest_rel as _ttest
 
 for _n in (5, 8):
-    _rng = np.random.default_rng(Paper("open_project", student_id).seed("interval") + _n)
+    _rng = np.random.default_rng(_n)
     _start = _rng.normal(0, 1, _n)
     _values = {"a": _start + _rng.normal(0.3, 0.2, _n), "b": _start, "c": _start - 5}
     _rows = [(seed, name, v) for name, column in _values.items() for seed, v in enumerate(column)] + [

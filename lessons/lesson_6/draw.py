@@ -1,0 +1,163 @@
+"""Figures and the explorer of lesson 6: how many machines a job is worth, what a worker costs, recipes, talking less."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import NullLocator
+
+from course_utils.explore import Control
+from course_utils.plotting import mark_guess
+from course_utils.results import mean_interval
+
+BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
+EXAMPLES = 90 * 1_281_167  # 90 epochs of ImageNet
+PUBLISHED = [  # devices, minutes, who: ResNet-50 on ImageNet, as the papers or tables of later ones say
+    (8, 29 * 60, "He 2016"),
+    (256, 60, "Goyal 2017"),
+    (1024, 15, "Akiba 2017"),
+    (2048, 6.6, "Jia 2018"),
+    (3456, 2.0, "Mikami 2018"),
+    (2048, 1.2, "Yamazaki 2019"),
+]
+SHARES = 2.0 ** np.arange(9)  # examples of a batch on one worker: 1 to 256
+
+
+def reduce_s(k, num_weights, bandwidth, latency):
+    """Return the seconds in which a ring of `k` workers averages `num_weights` floats.
+
+    2(k − 1) messages follow one another, each of a k-th of the weights; `bandwidth` in bytes/s, `latency` in s.
+    """
+    k = np.asarray(k, dtype=float)
+    return 2 * (k - 1) * (latency + 4 * num_weights / (k * bandwidth))
+
+
+def minutes_to_target(k, *, rate, num_weights, bandwidth, latency, b_crit, examples=EXAMPLES):
+    """Return (minutes, batch size) that `k` workers need, arrays like `k`, with the best batch size for each k.
+
+    Updates needed are examples/B_crit·(1 + B_crit/B) (McCandlish et al. 2018); one takes B/(k·rate) seconds for
+    `rate` examples a second and worker, and then the all-reduce, which nothing overlaps.
+    """
+    k = np.atleast_1d(np.asarray(k, dtype=float))[:, None]
+    batch_sizes = k * SHARES
+    updates = examples / b_crit * (1 + b_crit / batch_sizes)
+    seconds = updates * (SHARES / rate + reduce_s(k, num_weights, bandwidth, latency))
+    best = seconds.argmin(1)
+    return seconds.min(1) / 60, np.take_along_axis(batch_sizes, best[:, None], 1)[:, 0]
+
+
+def machines():
+    """Return `(fig, update, controls)`: minutes to train against the number of workers, beside published runs."""
+    ks = 2.0 ** np.arange(0, 17)
+    fine = 2.0 ** np.arange(0, 16.01, 0.25)
+    fig, ax = plt.subplots(figsize=(9.6, 4.6))
+    ax.set(xscale="log", yscale="log", xlim=(0.8, 90_000), ylim=(0.3, 60_000))
+    ax.set(
+        xlabel="workers k", ylabel="time to target (minutes)", title="How many machines is this job worth?"
+    )
+    ticks = [1, 8, 64, 512, 4096, 32_768]
+    ax.set_xticks(ticks, [f"{k:,}" for k in ticks])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.yaxis.set_major_formatter("{x:,g}")
+    for k, minutes, who in PUBLISHED:
+        ax.plot(k, minutes, "o", color="black", markersize=6, zorder=4)
+        ax.annotate(who, (k, minutes), (-6, -12), textcoords="offset points", ha="right", zorder=4)
+    moving = {"animated": True}
+    (ideal,) = ax.plot([], [], "--", color=GREY, linewidth=1.2, **moving)
+    (line,) = ax.plot([], [], color=BLUE, linewidth=2.6, **moving)
+    (turn,) = ax.plot([], [], "o", color=ORANGE, markersize=10, **moving)
+    words = ax.text(0.985, 0.97, "", transform=ax.transAxes, ha="right", va="top", color=ORANGE, **moving)
+    ax.text(1.1, 0.42, "dashed: as if k workers were k times as fast", color=GREY)
+
+    def update(*, b_crit, rate, bandwidth, latency, num_weights) -> str:
+        job = {
+            "b_crit": b_crit,
+            "rate": rate,
+            "bandwidth": bandwidth * 1e9 / 8,
+            "latency": latency * 1e-6,
+            "num_weights": num_weights * 1e6,
+        }
+        minutes, batch_sizes = minutes_to_target(ks, **job)
+        line.set_data(fine, minutes_to_target(fine, **job)[0])
+        ideal.set_data(ks, minutes[0] / ks)
+        best = int(minutes.argmin())
+        turn.set_data([ks[best]], [minutes[best]])
+        half = ks[minutes[0] / minutes >= ks / 2].max()
+        said = (
+            f"fastest with {ks[best]:,.0f} workers: {minutes[best]:,.3g} min at B = {batch_sizes[best]:,.0f}\n"
+            f"up to {half:,.0f} workers at least half of each one's time is well spent"
+        )
+        words.set_text(said)
+        return (
+            f"Minutes to train ResNet-50 for 90 epochs' worth of ImageNet against the number of workers, both logarithmic, "
+            f"for B_crit = {b_crit:,}, {rate:,} examples a second and worker, {bandwidth:g} Gbit/s, {latency:g} µs and "
+            f"{num_weights:g} million weights, beside six published runs. It is {said}.".replace("\n", "; ")
+        )
+
+    controls = {
+        "b_crit": Control("critical batch B_crit", [100, 300, 1000, 3000, 10_000, 30_000, 100_000], 10_000),
+        "rate": Control("examples per s and worker", [10, 30, 100, 140, 300, 1000, 3000], 140),
+        "bandwidth": Control("bandwidth (Gbit/s)", [0.1, 1, 10, 50, 100, 400, 3000], 50),
+        "latency": Control("latency (µs)", [1, 3, 10, 30, 100, 300, 1000], 10),
+        "num_weights": Control("weights (millions)", [0.1, 1, 5, 25.6, 100, 340, 1000], 25.6),
+    }
+    return fig, update, controls
+
+
+def recipes(accuracy, updates, guess=None):
+    """Draw the test accuracy of each recipe, with its 95 % interval, from the worst up to the best.
+
+    `accuracy` (seeds, recipes) in per cent, `updates` a Series of the updates in a row; recipes whose name begins
+    with "small" are drawn as lines to compare with. `guess` is an accuracy in per cent.
+    """
+    order = accuracy.mean().sort_values().index
+    mean, half = (pd.Series(x, accuracy.columns) for x in mean_interval(accuracy))
+    fig, ax = plt.subplots(figsize=(9.6, 0.34 * len(order) + 1.2))
+    for y, name in enumerate(order):
+        small = name.startswith("small")
+        color = ORANGE if small else BLUE
+        if small:
+            ax.axvline(mean[name], color=color, linewidth=1, linestyle=":")
+        ax.errorbar(mean[name], y, xerr=half[name], fmt="s" if small else "o", color=color, capsize=3)
+    ax.set_yticks(range(len(order)), [f"{name}  ({updates[name]:,.0f})" for name in order])
+    ax.set(xlabel="test accuracy (%)", title="Equal epochs, and the updates in a row that they took")
+    told = mark_guess(ax, guess, low=0, high=100, axis="x")
+    words = ", ".join(f"{name} {mean[name]:.1f} ± {half[name]:.1f}" for name in order[::-1])
+    return fig, f"Test accuracy in per cent with 95 % intervals over {len(accuracy)} seeds: {words}.{told}"
+
+
+def talking(losses, accuracy, num_steps=200, guess=None):
+    """Draw training loss and test accuracy against how often the workers talked, without and with outer momentum.
+
+    Both (seeds, (momentum, H)), losses in nats and accuracies in per cent; `guess` is an accuracy.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.0))
+    names = {0.0: ("mean of the weights", BLUE, "o"), 0.9: ("outer momentum 0.9", ORANGE, "s")}
+    words = []
+    for ax, values, label in zip(
+        axes, (losses, accuracy), ("training loss", "test accuracy (%)"), strict=True
+    ):
+        for beta, (name, color, marker) in names.items():
+            aside = 1.06 if beta else 0.94  # so that both intervals can be seen
+            alone = values[beta].columns.to_numpy()
+            mean, half = mean_interval(np.log(values[beta]) if ax is axes[0] else values[beta])
+            low, mid, high = (np.exp(v) if ax is axes[0] else v for v in (mean - half, mean, mean + half))
+            yerr = [mid - low, high - mid]
+            ax.errorbar(
+                num_steps / alone * aside,
+                mid,
+                yerr=yerr,
+                fmt=f"{marker}-",
+                color=color,
+                capsize=3,
+                label=name,
+            )
+            said = ", ".join(f"H = {h}: {m:.3g}" for h, m in zip(alone, mid, strict=True))
+            words.append(f"{label}, {name}: {said}")
+        ax.set(xscale="log", xlabel=f"times that the workers talk in {num_steps} updates", ylabel=label)
+        ax.set_xticks(num_steps / alone, [f"{num_steps // h}\n(H = {h})" for h in alone])
+        ax.xaxis.set_minor_locator(NullLocator())
+    axes[0].set(yscale="log", title="What they fit")
+    axes[1].set(title="What they read")
+    axes[1].legend(loc="lower right")
+    told = mark_guess(axes[1], guess, low=0, high=100)
+    return fig, f"{'. '.join(words)}.{told}"

@@ -1,0 +1,118 @@
+"""Checks of lesson 6's exercises: a mean of means, the rate of a layer under LARS, bytes sent."""
+
+import numpy as np
+
+from course_utils.checks import Wrong, call, exercise, expect, number, tried
+
+
+@exercise(
+    "6A",
+    right="every example counts the same only if every shard is weighted by its size; equal shards do it by themselves.",
+    hint="What does one process do with the gradients of its 64 examples? Write it as two sums, one for each worker.",
+    solution="""
+gradient = (48 * 1.0 + 16 * 5.0) / 64
+check("6A", gradient)
+""",
+)
+def judge_mean_of_means(answer):
+    expect(
+        answer,
+        2.0,
+        {
+            3.0: "this is the mean of the two means: each of the 16 would count three times as much as each of the 48.",
+            6.0: "this is the sum of the two means.",
+            4.0: "the weights are the other way round: the larger shard counts more.",
+            128.0: "this is the sum over the examples; a batch's gradient is their mean.",
+            64.0: "this is the sum over the examples divided by the number of workers, not of examples.",
+        },
+    )
+
+
+def _layer_rate(w, g, lr, trust):
+    size, length = np.linalg.norm(w), np.linalg.norm(g)
+    return lr * trust * size / length if size > 0 and length > 0 else lr
+
+
+RATES = {  # what a wrong formula gives, with the sentence that names it
+    "this is upside down: a layer with long weights may take a long step.": (
+        lambda w, g, lr, trust: lr * trust * np.linalg.norm(g) / np.linalg.norm(w)
+    ),
+    "these are squares of norms; take the root.": (
+        lambda w, g, lr, trust: lr * trust * (w**2).sum() / (g**2).sum()
+    ),
+    "the trust coefficient is missing.": (lambda w, g, lr, trust: lr * np.linalg.norm(w) / np.linalg.norm(g)),
+    "the learning rate is missing.": (lambda w, g, lr, trust: trust * np.linalg.norm(w) / np.linalg.norm(g)),
+    "the gradient's length is missing: the step would still grow with the gradient.": (
+        lambda w, g, lr, trust: lr * trust * np.linalg.norm(w)
+    ),
+    "this is the plain rate, the same for every layer.": lambda w, g, lr, trust: lr,
+    "that is the largest entry; the norm is the root of the sum of squares.": (
+        lambda w, g, lr, trust: lr * trust * np.abs(w).max() / np.abs(g).max()
+    ),
+    "that is the sum of absolute values; the norm is the root of the sum of squares.": (
+        lambda w, g, lr, trust: lr * trust * np.abs(w).sum() / np.abs(g).sum()
+    ),
+}
+
+
+@exercise(
+    "6B",
+    right="with it a step of any layer has a length in proportion to its weights, however steep the loss is there; "
+    "weights that are zero could never leave zero, hence the exception.",
+    hint="A step is rate × g. Choose the rate so that the step is lr · trust times as long as w; np.linalg.norm measures "
+    "an array. What would happen to a layer of zeros?",
+    solution="""
+import numpy as np
+
+def layer_rate(w, g, lr, trust):
+    size, length = np.linalg.norm(w), np.linalg.norm(g)
+    if size == 0 or length == 0:
+        return lr
+    return lr * trust * size / length
+
+check("6B", layer_rate)
+""",
+)
+def judge_layer_rate(answer):
+    generator = np.random.default_rng(6)
+    w, g = generator.normal(size=(4, 3)), 0.1 * generator.normal(size=(4, 3))
+    with tried("a layer of 4 × 3 weights"):
+        mistakes = {float(wrong(w, g, 0.5, 0.02)): words for words, wrong in RATES.items()}
+        expect(call(answer, w, g, 0.5, 0.02), _layer_rate(w, g, 0.5, 0.02), mistakes)
+    for case, pair in (("weights that are zero", (0 * w, g)), ("a gradient of zero", (w, 0 * g))):
+        with tried(case), np.errstate(all="ignore"):
+            rate = call(answer, *pair, 0.5, 0.02)
+            if not np.isfinite(np.asarray(rate, dtype=float)).all():
+                raise Wrong("a division by zero: where a norm is zero, take the plain rate.")
+            if number(rate) == 0:
+                raise Wrong("a rate of zero: these weights would never move. Take the plain rate.")
+            expect(
+                rate, 0.5, {0.01: "the ratio is 1 here, and trust goes with the ratio: the plain rate is lr."}
+            )
+
+
+@exercise(
+    "6C",
+    right="H = 10 alone divides it by ten; the ring's factor is 1.5 here and never above 2, however many workers there are.",
+    hint="How often do they talk? Each time a worker sends 2(k − 1) messages, each a k-th of the weights, four bytes a weight.",
+    solution="""
+megabytes = 500 / 10 * 2 * (4 - 1) / 4 * 4 * 1_000_000 / 1e6
+check("6C", megabytes)
+""",
+)
+def judge_bytes(answer):
+    expect(
+        answer,
+        300.0,
+        {
+            3000.0: "this is what they would send if they talked after every update.",
+            6.0: "this is what a worker sends each time that they talk.",
+            75.0: "a float32 has four bytes.",
+            2400.0: "these are megabits: a byte has eight bits.",
+            200.0: "this sends the weights once; a ring sends them around in parts, 2(k − 1) messages of P/k weights.",
+            400.0: "a worker sends 2(k − 1) messages, not 2k.",
+            1200.0: "this is what all four send together.",
+            150.0: "a ring goes around twice: once to add up, once to hand the sums out.",
+            3e8: "these are bytes; a megabyte is a million of them.",
+        },
+    )

@@ -1,0 +1,233 @@
+"""Several workers on one batch, in processes that torchrun starts and that talk through torch.distributed.
+
+    torchrun --standalone --nproc-per-node 4 -m lessons.lesson_6.workers equality --out cases.json
+
+runs one task on four processes of this machine. On two machines the same line is given on both, with
+`--nnodes 2 --node-rank 0` (1 on the other) and `--master-addr HOST --master-port 29500` in place of `--standalone`.
+The workers compute on processors and talk by gloo. From Python, `launch("equality", 4)` does it all.
+"""
+
+import argparse
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from course_utils.data import Split, load_mnist
+from course_utils.models import mlp
+from course_utils.training import minibatches, sgd_step
+
+NUM_STEPS, BATCH_SIZE, LR = 50, 64, 0.1
+CASES = {  # what is done, and what is wrong with it
+    "equal shards": "nothing",
+    "unequal shards": "a mean of means gives the examples of the smaller shards more weight",
+    "padded last batch": "examples are repeated, so that the short last batch of an epoch has equal shards",
+    "batch norm": "each worker normalises by the statistics of its own shard",
+    "own shuffles": "each worker shuffles by a seed of its own: shards overlap",
+    "the same shard": "no worker knows its rank: all compute the same gradient",
+    "sum for mean": "gradients are added up: as if η were k times as large",
+}
+
+
+class WorkerLost(RuntimeError):
+    """A worker ended before its task; the message names its rank and how it ended."""
+
+
+def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeout: float = 300):
+    """Run `task` by torchrun on `num_workers` processes of this machine and return what rank 0 wrote as JSON.
+
+    Raises WorkerLost where a worker ended before its time, TimeoutExpired (seconds) where all of them hang.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder, "out.json")
+        torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
+        shape = ["--nproc-per-node", str(num_workers), "--max-restarts", str(restarts)]
+        command = [*torchrun, *shape, "-m", __name__, task, "--out", str(out), *options]
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        if sys.platform == "linux":
+            environment["GLOO_SOCKET_IFNAME"] = "lo"  # whatever the machine's name leads to
+        path = [str(Path(__file__).parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
+        environment["PYTHONPATH"] = os.pathsep.join(path)
+        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+        if run.returncode:
+            raise WorkerLost(_obituary(run.stderr))
+        return json.loads(out.read_text())
+
+
+def _obituary(text: str) -> str:
+    """Return who died first and how, from what torchrun reports at the end of `text`."""
+    first = text.rpartition("Root Cause")[2]
+    found = re.search(r"rank\s*: (\d+).*?exitcode\s*: (-?\d+)", first, re.S)
+    if not found:
+        return f"torchrun could not run the workers: {text[-1000:]}"
+    rank, code = found[1], int(found[2])
+    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+    told = re.findall(r"^(?:\[rank\d+\]: )?(\w*Error: .*)", text, re.M)
+    return f"the worker of rank {rank} {how}" + (f": {told[0]}" if code > 0 and told else "")
+
+
+# ---- the same update from one worker and from k
+
+
+def shard_of(batch: Tensor, rank: int, k: int, case: str) -> Tensor:
+    """Return the part of `batch` that the worker `rank` of `k` computes on."""
+    if case == "unequal shards":  # the first gets three quarters, the others share the rest
+        most = 3 * len(batch) // 4
+        return batch[:most] if rank == 0 else batch[most:].tensor_split(k - 1)[rank - 1]
+    if case == "padded last batch":
+        return torch.cat([batch, batch[: -len(batch) % k]])[rank::k]
+    return batch.tensor_split(k)[0 if case == "the same shard" else rank]
+
+
+def trained(case: str, rank: int = 0, k: int = 1) -> Tensor:
+    """Return all weights after 50 updates at B = 64, (P,); one process alone (k = 1) never falls into a trap."""
+    digits = load_mnist()[0][:1001] if case == "padded last batch" else load_mnist()[0]
+    model = mlp((784, 128, 10), seed=0, batch_norm=case == "batch norm")
+    both = DistributedDataParallel(model) if k > 1 else model  # averages gradients in backward()
+    seed = rank if case == "own shuffles" else 0
+    order, batches = torch.Generator().manual_seed(seed), []
+    while len(batches) < NUM_STEPS:
+        batches += minibatches(len(digits), BATCH_SIZE, generator=order)
+    for batch in batches[:NUM_STEPS]:
+        mine = shard_of(batch, rank, k, case) if k > 1 else batch
+        loss = F.cross_entropy(both(digits.images[mine]), digits.labels[mine])
+        model.zero_grad()
+        (k * loss if case == "sum for mean" else loss).backward()
+        sgd_step(model.parameters(), LR)
+    return torch.cat([w.detach().flatten() for w in model.parameters()])
+
+
+def equality(rank: int, k: int, options) -> dict[str, float]:
+    """Return, for each case, the largest difference between a weight of k workers and of one process."""
+    return {case: float((trained(case, rank, k) - trained(case)).abs().max()) for case in CASES}
+
+
+# ---- talking less
+
+
+def mean_over_workers(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the mean of `tensors`, one for each worker in this process, and over all processes."""
+    mean = torch.stack(list(tensors)).mean(0)
+    if dist.is_initialized():
+        dist.all_reduce(mean)
+        mean /= dist.get_world_size()
+    return mean
+
+
+@torch.no_grad()
+def outer_step(
+    center: list[Tensor], models: Sequence[nn.Module], velocity: list[Tensor], lr, momentum
+) -> None:
+    """Let the mean move of the workers since `center` count as a gradient, and take a Nesterov step; start all anew.
+
+    g ← center − mean(w), v ← βv + g, center ← center − η(g + βv). With η = 1 and β = 0 that is the mean of the
+    workers (local SGD); Douillard et al. 2023 (DiLoCo) take η = 0.7 and β = 0.9.
+    """
+    for c, v, *ends in zip(center, velocity, *(m.parameters() for m in models), strict=True):
+        g = c - mean_over_workers(ends)
+        v.mul_(momentum).add_(g)
+        c -= lr * (g + momentum * v)
+        for w in ends:
+            w.copy_(c)
+
+
+def talk_less(
+    digits: Split, ranks: Sequence[int], k: int, *, alone, lr, outer_lr, momentum, seed, num_steps, tell
+):
+    """Train the workers `ranks` of `k`, each on its own part of the digits with B = 64, and return one's model.
+
+    Each makes `alone` updates, H, by itself; then comes an outer step. `tell(step, model)` is called after it.
+    """
+    models = [mlp((784, 128, 10), seed=seed) for _ in ranks]
+    center = [w.detach().clone() for w in models[0].parameters()]
+    velocity = [torch.zeros_like(w) for w in center]
+    orders = [torch.Generator().manual_seed(1000 * seed + rank) for rank in ranks]
+    queues = [[] for _ in ranks]
+    for step in range(1, num_steps + 1):
+        for rank, model, order, queue in zip(ranks, models, orders, queues, strict=True):
+            if not queue:
+                part = torch.arange(len(digits))[rank::k]
+                queue += [
+                    part[b] for b in minibatches(len(part), BATCH_SIZE, generator=order, drop_last=True)
+                ]
+            batch = queue.pop()
+            model.zero_grad()
+            F.cross_entropy(model(digits.images[batch]), digits.labels[batch]).backward()
+            sgd_step(model.parameters(), lr)
+        if step % alone == 0:
+            outer_step(center, models, velocity, outer_lr, momentum)
+            tell(step, models[0])
+    return models[0]
+
+
+def quiet(rank: int, k: int, options) -> list[float]:
+    """Return the weights, (P,), after 100 updates with H = 20 and an outer momentum."""
+    settings = {"alone": 20, "lr": 0.1, "outer_lr": 0.4, "momentum": 0.9, "seed": 0, "num_steps": 100}
+    model = talk_less(load_mnist()[0], [rank], k, **settings, tell=lambda *_: None)
+    return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
+
+
+# ---- a worker that dies
+
+
+def survive(rank: int, k: int, options) -> list[float]:
+    """Return the weights, (P,), after 50 updates with a checkpoint every 10; the worker `--kill` dies at update 25.
+
+    It dies once, as by kill −9; torchrun then starts all of them again, and they go on from the checkpoint.
+    """
+    digits, checkpoint = load_mnist()[0], Path(options.checkpoint)
+    model = mlp((784, 128, 10), seed=0)
+    velocity, done = [torch.zeros_like(w) for w in model.parameters()], 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint)
+        model.load_state_dict(saved["model"])
+        velocity, done = saved["velocity"], saved["step"]
+    both = DistributedDataParallel(model)
+    order = torch.Generator().manual_seed(0)
+    batches = minibatches(len(digits), BATCH_SIZE, generator=order)
+    for step in range(done + 1, NUM_STEPS + 1):
+        if step == 25 and rank == options.kill and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+            os.kill(os.getpid(), signal.SIGKILL)
+        mine = batches[step - 1].tensor_split(k)[rank]
+        model.zero_grad()
+        F.cross_entropy(both(digits.images[mine]), digits.labels[mine]).backward()
+        sgd_step(model.parameters(), LR, velocity, 0.9)
+        if step % 10 == 0 and rank == 0:  # a whole file or none
+            torch.save({"model": model.state_dict(), "velocity": velocity, "step": step}, f"{checkpoint}.tmp")
+            os.replace(f"{checkpoint}.tmp", checkpoint)
+    return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
+
+
+TASKS = {"equality": equality, "quiet": quiet, "survive": survive}
+
+
+def main() -> None:
+    """Run the task that the command line names, as one of torchrun's processes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("task", choices=TASKS)
+    parser.add_argument("--out", type=Path, required=True, help="where rank 0 writes what came out, as JSON")
+    parser.add_argument("--kill", type=int, help="the rank that dies at update 25")
+    parser.add_argument("--checkpoint", default="checkpoint.pt")
+    options = parser.parse_args()
+    dist.init_process_group("gloo", timeout=timedelta(seconds=120))
+    rank, k = dist.get_rank(), dist.get_world_size()
+    result = TASKS[options.task](rank, k, options)
+    if rank == 0:
+        options.out.write_text(json.dumps(result))
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

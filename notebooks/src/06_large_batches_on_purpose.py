@@ -1,0 +1,413 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6 · Why would anybody want a large batch?
+#
+# Because it can be shared. A batch of 8,192 pictures is 32 for each of 256 machines, which compute at the same time and then agree on one update.
+# The picture is a calculation: how long does a job take on k machines? The black points are runs that were published.
+
+# %% machines
+from course_utils.explore import explore
+from lessons.lesson_6 import draw
+
+explore(*draw.machines())
+
+# %% [markdown]
+# Play before you read on. Find out which of the sliders moves the place where the curve turns up again; make a network so bad that no second machine is worth having; and one with which ten thousand are.
+#
+# After this lesson you can
+#
+# 1. split one update over k machines so that nothing changes, and name what changes it;
+# 2. say how many machines a job is worth;
+# 3. try the special recipes for large batches in a fair fight, and say what they give back.
+#
+# About 25 minutes; it builds on [lesson 3](03_small_and_large_batches.ipynb) and [lesson 5](05_momentum.ipynb).
+# It follows the end of the batch part of Hung-yi Lee's lecture "Batch and Momentum" (Machine Learning 2021, National Taiwan University).
+#
+# > **Letters.** k machines or processes, the *workers*, share a batch of B examples, so that each has B/k. P is the number of weights.
+
+# %% imports
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from course_utils.checks import check, hint, reply, solution
+from course_utils.claims import verdict
+from course_utils.data import load_mnist
+from course_utils.models import mlp
+from course_utils.plotting import show
+from course_utils.results import by_seed, interval, read_results
+from lessons.lesson_6.workers import CASES, launch
+
+num_workers = 2  # processes of this machine; 4 work as well
+train_set, _, _ = load_mnist()
+
+# %% [markdown]
+# ## 6.1 A large batch is many workers
+#
+# The gradient of a batch is the mean over its examples.
+# A mean can be taken in two steps: of the shards first, then of their means.
+
+
+# %% gradients
+def gradient(examples):
+    """Return the gradient of the mean loss over these examples, (P,)."""
+    model = mlp((784, 128, 10), seed=0)
+    F.cross_entropy(
+        model(train_set.images[examples]), train_set.labels[examples]
+    ).backward()
+    return torch.cat([w.grad.flatten() for w in model.parameters()])
+
+
+batch = torch.arange(64)
+equal, unequal = batch.split(16), batch.split([40, 8, 8, 8])
+means = {
+    name: torch.stack([gradient(s) for s in shards]).mean(0)
+    for name, shards in (("equal", equal), ("unequal", unequal))
+}
+
+# %% mean-of-means tags=["nbval-ignore-output"]
+length = gradient(batch).norm()
+off = {name: float((g - gradient(batch)).norm() / length) for name, g in means.items()}
+pd.DataFrame({"off by, of the gradient's length": {n: f"{v:.1g}" for n, v in off.items()}})
+
+# %% [markdown]
+# Four equal shards of 16 give the gradient of the whole batch, up to rounding.
+# Four unequal ones don't: their mean of means lets each of the eight examples in a small shard count five times as much as one of the forty.
+#
+# So much for one update in one process. Now with real workers.
+# `torchrun` starts k processes of one script, and `DistributedDataParallel` averages their gradients as soon as `backward()` has them.
+# What each process does is the loop of lesson 1 with one line more:
+#
+# ```python
+# model = DistributedDataParallel(mlp((784, 128, 10), seed=0))   # the same start everywhere
+# for batch in batches:                                          # the same batches everywhere
+#     mine = batch.tensor_split(k)[rank]                         # the line more: my shard of it
+#     loss = F.cross_entropy(model(images[mine]), labels[mine])
+#     model.zero_grad()
+#     loss.backward()                                            # gradients are averaged here
+#     sgd_step(model.parameters(), lr)                           # the same step everywhere
+# ```
+#
+# Nothing is sent but gradients, and no worker is the master: all of them take the same step from the same weights.
+# ([The script](https://pytorch.org/docs/stable/elastic/run.html) is `lessons/lesson_6/workers.py`; its head says how to run it on several machines.)
+#
+# **Guess.** One of these makes the weights differ from those of one process by no more than rounding. Which?
+# `"padded last batch"` (examples repeated until it divides by k), `"batch norm"`, `"own shuffles"` (a seed for each worker), or `"equal shards"`?
+
+# %% guess-case
+guess_case = None  # one of the four texts; or None to skip
+
+# %% cases tags=["reveal", "nbval-ignore-output"]
+differences = launch("equality", num_workers)  # 50 updates, B = 64; about 10 s
+pd.DataFrame(
+    {
+        "largest difference of a weight": {
+            case: f"{d:.0e}" for case, d in differences.items()
+        },
+        "what is wrong": CASES,
+    }
+)
+
+# %% same tags=["reveal"]
+same = [case for case, difference in differences.items() if difference < 1e-6]
+reply(guess_case, same[0])
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# After 50 updates, equal shards have the weights of one process to seven digits: a large batch *is* many workers.
+# Every other line is a run that trains, lowers its loss and raises no error, and is no longer the run that you think it is.
+# The sum in place of the mean is a learning rate k times as large; batch norm computes its statistics on B/k examples, so that B is not what the batch normalisation sees; and a padded batch counts some examples twice.
+#
+# </details>
+#
+# What if a worker dies? The others wait for its gradients. `torchrun` sees it, ends them all, and names the rank; with `--max-restarts` it starts all of them again, and they go on from the last checkpoint: weights, *velocity* and the number of the update. A test kills one in the middle and finds the weights of an undisturbed run.
+#
+# ## 6.2 How many machines is a job worth?
+#
+# A worker costs time for talking. In a *ring* each of the k workers sends 2(k − 1) messages of P/k numbers, one after the other; then everybody has the mean.
+# With a rate of r examples a second for each worker, a latency ℓ for each message and a bandwidth b in bytes a second, an update takes
+#
+# $$\textbf{(1)}\quad t(B, k) = \frac{B}{k\,r} + 2\,(k-1)\left(\ell + \frac{4P}{k\,b}\right)$$
+#
+# The first term falls with k. The second does not: its bandwidth part grows towards 8P/b, its latency part grows for ever.
+# And a larger batch needs fewer updates, but only up to a point. [Lesson 3](deeper/3a_where_larger_batches_stop_paying.ipynb) measured it: with E examples where batches are small, the target needs
+#
+# $$\textbf{(2)}\quad \text{updates} = \frac{E}{B_\text{crit}}\left(1 + \frac{B_\text{crit}}{B}\right)$$
+#
+# The explorer multiplies (1) and (2) and takes the best B for each k. It is a calculation on paper, past what this machine can show: nothing overlaps, and every worker is as fast as its neighbour.
+
+
+# %% worth
+def worth(b_crit, num_weights=25.6e6, rate=140, bandwidth=50e9 / 8, latency=10e-6):
+    """Return the number of workers with which the target is reached soonest, its minutes, and its batch size."""
+    job = {
+        "rate": rate,
+        "num_weights": num_weights,
+        "bandwidth": bandwidth,
+        "latency": latency,
+    }
+    ks = [2**j for j in range(17)]
+    minutes, sizes = draw.minutes_to_target(ks, b_crit=b_crit, **job)
+    best = int(minutes.argmin())
+    return ks[best], minutes[best], sizes[best]
+
+
+rows = {f"{b:,}": worth(b) for b in (100, 1000, 10_000, 100_000)}
+shown = [
+    [f"{k:,}", f"{minutes:,.0f}", f"{size:,.0f}"] for k, minutes, size in rows.values()
+]
+columns = ["workers", "minutes", "batch size B"]
+pd.DataFrame(shown, index=pd.Index(rows, name="B_crit"), columns=columns)
+
+# %% [markdown]
+# A hundred times the critical batch is worth about ten times the machines and a tenth of the time, and the best batch grows with it: the *problem* decides how many machines it is worth, the network only how dear they are.
+# On our digits, where lesson 3 found B_crit = 100, a data centre would be wasted.
+#
+# What was published lies on the dashed line or below it: these jobs had large critical batches, talked while they computed, and the later ones ran on faster chips.
+# Three remarks for those who know the lecture's list of five papers (C50).
+# "ImageNet in one minute" (C48) is a slip: the paper of Goyal et al. says one *hour* in its title; 1.2 minutes came two years later, with 2,048 V100 and B = 81,920 (Yamazaki et al. 2019).
+# BERT in 76 minutes and ResNet in 15 are as their titles say.
+# "About 30,000 examples in a batch" is right for the first of the papers (C49): 32,768, and twice as many while sequences are short.
+#
+# ## 6.3 The recipes, in a fair fight
+#
+# A large batch that trains as well as a small one: can one have both?
+# Lesson 3 saw the problem, too few updates, and what stands against a larger rate, the wall.
+# Its answers have names. Two of them change the *direction's length for each layer*:
+
+
+# %% lars
+def lars_rate(w, lr, trust=0.02):
+    """Return the rate of a layer: its step is lr · trust times as long as its weights."""
+    return lr * trust * w.norm() / w.grad.norm()
+
+
+# %% lamb
+def lamb_move(w, m, v, lr, eps=1e-6):
+    """Return the move of a layer from Adam's moments m and v, as long as lr times its weights."""
+    r = m / (v.sqrt() + eps)
+    return -lr * w.norm() / r.norm() * r
+
+
+# %% [markdown]
+# LARS (You, Gitman and Ginsburg 2017) is momentum with this rate, LAMB (You et al. 2020) is Adam with this length.
+# In both a step is in proportion to the layer's weights, however steep the loss is there.
+# (`recipes.py` of this lesson has them whole, with what happens to biases and to weights that are zero; a test compares them with `pytorch-optimizer`.)
+#
+# The fight: a four-layer network, 4,000 digits, 20 epochs. The small batch, B = 64, makes 1,260 updates; the large one, a quarter of the digits, 80.
+# Every recipe is tuned over **six settings with two seeds each**, chosen by 500 validation digits, and the chosen one is run with five seeds and read on MNIST's 10,000 test digits.
+# The rules of lesson 3 have no setting of their own: they take the small batch's tuned η, unchanged, times √16, or times 16.
+# No weight decay, constant rates (but for the warm-up).
+#
+# **Guess.** The small batch reaches 94 %. The large one at the small one's rate?
+
+# %% guess-large
+guess_large = None  # per cent of the test digits; a number, or None to skip
+
+# %% chosen tags=["reveal"]
+recorded = read_results("large_batch_recipes")
+recorded["setting"] = recorded["setting"].fillna(0)
+names = ["recipe", "lr", "setting"]
+valid = by_seed(recorded[recorded["seed"] < 2], "valid_accuracy", *names).fillna(0).mean()
+best = valid.groupby("recipe").idxmax()  # chosen by validation digits, two seeds
+rate = best["small batch, SGD"][1]
+ways = {"rate unchanged": 1, "rate × √16": 4, "rate × 16": 16}
+for way, k in ways.items():
+    best[way] = ("SGD", k * rate, 0)
+    best[f"{way}, warm-up"] = ("SGD, warm-up", k * rate, 0)
+reached = by_seed(recorded, "test_accuracy", *names)
+test = 100 * pd.DataFrame({name: reached[key] for name, key in best.items()})
+
+# %% recipes tags=["reveal"]
+updates = recorded.set_index(names)["updates"].groupby(names).first()
+trained = test.loc[:, test.min() > 80]  # the others ended beyond the wall
+show(
+    *draw.recipes(trained, {name: updates[key] for name, key in best.items()}, guess_large)
+)
+reply(guess_large, test["rate unchanged"].mean(), "%")
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# The small batch's rate, 1/4, is also the best that plain SGD finds for the large one: it loses 4.6 points to the small batch, since 80 steps of that length are few.
+# The rules would lengthen the steps, but beyond 1/4 the wall is near: × √16 ends at 23 %, and at 39 % with warm-up; × 16 is chance.
+#
+# The recipes win back more than half. Momentum, Nesterov, LARS and LAMB come within two points or so of the small batch, Adam within 0.8 ± 0.5.
+# LARS and LAMB, made for large batches, are not ahead of the old ones, once all have six settings. Nado et al. (2021) found the same at 32,768.
+#
+# And both, speed and results? Sixteen workers can share these 80 updates, and most of the loss is won back. Not all of it: no recipe reaches the small batch. With thousands of updates left, as on ImageNet, Goyal et al. had both, 23.74 % of errors at B = 8,192 against 23.60 % at 256.
+#
+# </details>
+
+
+# %% gaps tags=["reveal"]
+def gap(name, other):
+    """Return by how many points the recipe `name` reads more test digits than `other`, paired over seeds."""
+    return interval(test[name] - test[other])
+
+
+rows = {
+    name: [
+        f"{updates[best[name]]:,.0f}",
+        "none of its own" if name.startswith("rate") else "6",
+        f"{best[name][1]:.3g}",
+        f"{gap(name, 'small batch, SGD'):.1f}" if name in trained else "beyond the wall",
+    ]
+    for name in test.fillna(0).mean().sort_values(ascending=False).index
+}
+columns = ["updates in a row", "settings tried", "η", "points more than small batch, SGD"]
+pd.DataFrame(rows, index=columns).T
+
+# %% c47 tags=["reveal"]
+large = ["momentum", "Nesterov", "LARS", "LAMB", "Adam"]
+behind = [gap(name, "small batch, SGD") for name in large]
+won_back = [gap(name, "rate unchanged") for name in large]
+verdict(
+    "C47",
+    all(b.mean + b.half_width < 0 for b in behind),
+    all(w.mean - w.half_width > 0 for w in won_back),
+)
+
+# %% [markdown]
+# ## 6.4 Talking less
+#
+# Workers that send their gradients after every update need a fast network. What if each makes H updates alone, and then they take the mean of their *weights*? That is **local SGD**.
+# One can go on: the mean **move** of the workers since they last talked is a direction, so treat it as a gradient, and let momentum add up what they have agreed on (DiLoCo, Douillard et al. 2023).
+# These are the two lines of lesson 5, one level up, with Nesterov's look ahead:
+#
+# $$\textbf{(3)}\quad v \leftarrow \beta v + g,\qquad w \leftarrow w - \eta\,(g + \beta v),\qquad g = w - \text{mean of the workers' weights}$$
+#
+# With η = 1 and β = 0, (3) is the mean of the weights, and with H = 1 as well it is the large batch of 6.1.
+# Four workers with 1,000 digits each were simulated, B = 64 each, 200 updates, five seeds. Each way had two settings, chosen by validation.
+#
+# **Guess.** If four workers talk *once*, at the very end, and take the mean of their weights: how many test digits does that network read?
+
+# %% guess-once
+guess_once = None  # per cent; a number, or None to skip
+
+# %% talking tags=["reveal"]
+talked = read_results("talking_less", step=200)
+keys = ["momentum", "alone", "lr"]
+picked = (
+    by_seed(talked, "valid_accuracy", *keys).mean().groupby(["momentum", "alone"]).idxmax()
+)
+losses, correct = (
+    pd.DataFrame({way: by_seed(talked, v, *keys)[key] for way, key in picked.items()})
+    for v in ("train_loss", "test_accuracy")
+)
+show(*draw.talking(losses, 100 * correct, guess=guess_once))
+reply(guess_once, 100 * correct[0.0, 200].mean(), "%")
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# With the mean of the weights, twenty updates alone cost nothing here: H = 20 fits and reads the digits as H = 1 does, for a twentieth of the bytes.
+# To talk once, at the very end, does cost: twice the training loss, and two points.
+# With outer momentum the loss is lower still where they talk often.
+# But remember lesson 5: (3) has an effective rate of η/(1 − β) = 7 where the plain mean has 1, and the plain mean chose the larger of its two settings. How much of the gain is momentum and how much the rate, these runs don't tell.
+#
+# </details>
+#
+# ## 6.5 Small or large, once more
+#
+# The lecture's table of small and large batches ([page 3c](deeper/3c_what_is_left_of_large_is_worse.ipynb) measures each of its cells) has a third column here: the large batch, done on purpose.
+
+# %% small-large tags=["reveal"]
+loss = by_seed(recorded, "train_loss", *names)
+thirds = {"small": "small batch, SGD", "large, rate unchanged": "rate unchanged"}
+thirds["large, on purpose"] = "Adam"
+rows = {
+    title: [
+        "1" if title == "small" else "16",
+        f"{updates[best[name]]:,.0f}",
+        f"{interval(loss[best[name]]):.2g}",
+        f"{interval(test[name]):.1f}",
+    ]
+    for title, name in thirds.items()
+}
+lines = [
+    "workers with 64 examples each",
+    "updates in a row",
+    "training loss",
+    "test accuracy (%)",
+]
+pd.DataFrame(rows, index=lines)
+
+# %% [markdown]
+# What the lecture calls worse in optimisation and in generalisation is mostly too few steps of too small a length. Recipes lengthen the steps; nothing here gives the updates back.
+#
+# ## Summary
+#
+# - A large batch with equal shards is many workers: the weights agree to seven digits. Unequal shards, padding, batch norm, own shuffles and sums make another run of it, and say nothing.
+# - A worker costs time for talking. How many are worth having is decided by the critical batch first, by the network second.
+# - In a fair fight, momentum, LARS, LAMB and Adam win back most of what a large batch loses, none of them all of it; the new recipes are not ahead of the old ones.
+# - Twenty updates alone between two talks cost nothing here; a single talk at the end costs two points.
+#
+# ## Exercises
+#
+# Put your answer in place of the three dots and run the cell.
+
+# %% [markdown]
+# **6A · A mean of means.** One worker has 48 examples of a batch, the other 16. For one weight the mean gradients of their shards are 1.0 and 5.0.
+# What would one process find for the whole batch? (by hand, or 1 line)
+
+# %%
+whole_gradient = ...
+check("6A", whole_gradient)
+# hint("6A")
+# solution("6A")
+
+# %% [markdown]
+# **6B · The rate of a layer.** Return the rate by which LARS multiplies the gradient `g` of a layer with the weights `w` (arrays), and the plain `lr` where one of the norms is zero. (about 4 lines)
+
+
+# %%
+def layer_rate(w, g, lr, trust):
+    """Return the rate of one layer, a number."""
+    ...
+
+
+check("6B", layer_rate)
+# hint("6B")
+# solution("6B")
+
+# %% [markdown]
+# **6C · Megabytes.** Four workers share a network of a million float32 weights and train for 500 updates, with H = 10. They average in a ring, (1).
+# How many megabytes (a million bytes) does each worker send in all? (1 line)
+
+# %%
+megabytes = ...
+check("6C", megabytes)
+# hint("6C")
+# solution("6C")
+
+# %% [markdown]
+# **Further.** Set `num_workers = 4` and run the page again: which of the differences grow, and why does the sum's? Then write a case of your own into `shard_of` in `workers.py`: dropout, with a seed for each worker.
+#
+# ## Why would anybody want a large batch?
+#
+# **Because many workers can share it: with equal shards it is the same training. How far that pays is up to the problem, and most of what a large batch loses a well-tuned optimiser wins back.**
+#
+# ← [5 · What does momentum do?](05_momentum.ipynb)
+#
+# **References.** Hung-yi Lee, "Batch and Momentum", Machine Learning 2021: claims C47 to C50 ·
+# P. Goyal et al., [arXiv 1706.02677](https://arxiv.org/abs/1706.02677): linear rule and warm-up; T. Akiba et al., [arXiv 1711.04325](https://arxiv.org/abs/1711.04325); Y. You et al., LARS, [arXiv 1708.03888](https://arxiv.org/abs/1708.03888), and LAMB, [arXiv 1904.00962](https://arxiv.org/abs/1904.00962); V. Gupta et al., SWAP, [arXiv 2001.02312](https://arxiv.org/abs/2001.02312): the five papers ·
+# M. Yamazaki et al., [arXiv 1903.12650](https://arxiv.org/abs/1903.12650): 1.2 minutes ·
+# E. Hoffer et al., [arXiv 1705.08741](https://arxiv.org/abs/1705.08741): training longer; S. Smith et al., [arXiv 1711.00489](https://arxiv.org/abs/1711.00489): the growing batch ·
+# T. Lin et al., [arXiv 1808.07217](https://arxiv.org/abs/1808.07217): post-local SGD; A. Douillard et al., [arXiv 2311.08105](https://arxiv.org/abs/2311.08105): DiLoCo ·
+# Z. Nado et al., [arXiv 2102.06356](https://arxiv.org/abs/2102.06356): tuned old optimisers against LARS and LAMB ·
+# S. McCandlish et al., [arXiv 1812.06162](https://arxiv.org/abs/1812.06162): (2)

@@ -1,0 +1,78 @@
+"""Right and wrong answers to the exercises of lesson 6."""
+
+import numpy as np
+import torch
+
+
+def by_torch(w, g, lr, trust):
+    w, g = torch.tensor(w), torch.tensor(g)
+    if not w.any() or not g.any():
+        return torch.tensor(lr)
+    return lr * trust * w.norm() / g.norm()
+
+
+def by_roots(w, g, lr, trust):
+    size, length = (w**2).sum() ** 0.5, (g**2).sum() ** 0.5
+    return lr * (trust * size / length if size * length else 1)
+
+
+def guarded(rate):
+    def answer(w, g, lr, trust):
+        return rate(w, g, lr, trust) if w.any() and g.any() else lr
+
+    return answer
+
+
+def norm(x):
+    return np.linalg.norm(x)
+
+
+def unguarded(w, g, lr, trust):
+    return lr * trust * norm(w) / norm(g)
+
+
+def zero_stays_zero(w, g, lr, trust):
+    return lr * trust * norm(w) / norm(g) if g.any() else lr
+
+
+def trust_everywhere(w, g, lr, trust):
+    return lr * trust * (norm(w) / norm(g) if w.any() and g.any() else 1)
+
+
+RIGHT = [
+    ("6A", 2),
+    ("6A", "2.0"),
+    ("6A", torch.tensor([1.0] * 48 + [5.0] * 16).mean()),
+    ("6B", by_torch),
+    ("6B", by_roots),
+    ("6C", 300),
+    ("6C", np.float32(300)),
+]
+
+WRONG = [
+    ("6A", 3.0, "mean of the two means"),
+    ("6A", 6, "sum of the two means"),
+    ("6A", 4.0, "other way round"),
+    ("6A", 128, "sum over the examples; a batch's"),
+    ("6A", 64, "not of examples"),
+    ("6B", guarded(lambda w, g, lr, c: lr * c * norm(g) / norm(w)), "upside down"),
+    ("6B", guarded(lambda w, g, lr, c: lr * c * (w**2).sum() / (g**2).sum()), "squares of norms"),
+    ("6B", guarded(lambda w, g, lr, c: lr * norm(w) / norm(g)), "trust coefficient is missing"),
+    ("6B", guarded(lambda w, g, lr, c: c * norm(w) / norm(g)), "learning rate is missing"),
+    ("6B", guarded(lambda w, g, lr, c: lr * c * norm(w)), "gradient's length is missing"),
+    ("6B", guarded(lambda w, g, lr, c: lr), "the same for every layer"),
+    ("6B", guarded(lambda w, g, lr, c: lr * c * abs(w).max() / abs(g).max()), "largest entry"),
+    ("6B", guarded(lambda w, g, lr, c: lr * c * abs(w).sum() / abs(g).sum()), "sum of absolute values"),
+    ("6B", unguarded, "division by zero"),
+    ("6B", zero_stays_zero, "rate of zero"),
+    ("6B", trust_everywhere, "trust goes with the ratio"),
+    ("6C", 3000, "after every update"),
+    ("6C", 6, "each time that they talk"),
+    ("6C", 75, "four bytes"),
+    ("6C", 2400, "megabits"),
+    ("6C", 200, "sends the weights once"),
+    ("6C", 400, "not 2k"),
+    ("6C", 1200, "all four"),
+    ("6C", 150, "goes around twice"),
+    ("6C", 3e8, "a megabyte is a million"),
+]

@@ -1,0 +1,176 @@
+"""Lesson 6: LARS and LAMB are the published ones, k workers are one process, and a worker that dies is told of."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import torch.nn.functional as F
+
+from course_utils.data import load_mnist
+from course_utils.explore import still
+from course_utils.models import mlp
+from course_utils.results import read_results
+from course_utils.training import minibatches
+from lessons.lesson_6 import draw
+from lessons.lesson_6.recipes import lamb_step, lars_step
+from lessons.lesson_6.workers import CASES, WorkerLost, launch, shard_of, talk_less
+
+# ---- LARS and LAMB, against an implementation that others keep
+
+
+def layers(seed=0):
+    """Return a matrix, a bias, a matrix of zeros and a bias of zeros, as float64 parameters."""
+    torch.manual_seed(seed)
+    shapes = [(4, 3), (3,), (2, 2), (5,)]
+    scale = (1.0, 1.0, 0.0, 0.0)
+    return [
+        torch.nn.Parameter(s * torch.randn(x, dtype=torch.double)) for s, x in zip(scale, shapes, strict=True)
+    ]
+
+
+def two_walks(step, optimizer, steps=12):
+    """Return the weights after equal gradients: ours by `step(weights)`, theirs by `optimizer(weights)`."""
+    ours, theirs = layers(), layers()
+    take, theirs_step = step(ours), optimizer(theirs)
+    for n in range(steps):
+        torch.manual_seed(n)
+        for w, u in zip(ours, theirs, strict=True):
+            w.grad = torch.randn_like(w) * (n != 3)  # once a gradient of zero
+            u.grad = w.grad.clone()
+        take()
+        theirs_step.step()
+    return zip(ours, theirs, strict=True)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_lars_goes_where_the_kept_one_goes_with_biases_zeros_and_decay(weight_decay):
+    from pytorch_optimizer import LARS
+
+    def step(weights):
+        velocity = [torch.zeros_like(w) for w in weights]
+        return lambda: lars_step(weights, 0.3, velocity, 0.9, 0.02, weight_decay)
+
+    options = {"lr": 0.3, "momentum": 0.9, "trust_coefficient": 0.02, "weight_decay": weight_decay}
+    for w, u in two_walks(step, lambda weights: LARS(weights, **options)):
+        torch.testing.assert_close(w, u, rtol=1e-9, atol=0)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_lamb_goes_where_the_kept_one_goes_with_biases_zeros_and_decay(weight_decay):
+    from pytorch_optimizer import Lamb
+
+    def step(weights):
+        moments = [(torch.zeros_like(w), torch.zeros_like(w)) for w in weights]
+        return lambda: lamb_step(weights, 0.01, moments, weight_decay=weight_decay)
+
+    options = {"lr": 0.01, "weight_decay": weight_decay, "weight_decouple": False, "adam_debias": True}
+    for w, u in two_walks(step, lambda weights: Lamb(weights, **options)):
+        torch.testing.assert_close(w, u, rtol=1e-5, atol=0)  # they add ε = 1e-6 to |r| as well
+
+
+def test_a_step_of_lars_is_as_long_as_trust_and_rate_say_of_the_weights():
+    (w, *_), velocity = layers(), [torch.zeros(4, 3, dtype=torch.double)]
+    before, w.grad = w.detach().clone(), 1e6 * torch.randn_like(w)
+    lars_step([w], 0.5, velocity, trust=0.02)
+    moved = (w - before).detach()
+    assert float(moved.norm() / before.norm()) == pytest.approx(0.01)
+
+
+# ---- workers
+
+
+def flat(model):
+    return torch.cat([w.detach().flatten() for w in model.parameters()])
+
+
+@pytest.mark.parametrize("case", ["equal shards", "unequal shards", "padded last batch"])
+def test_every_example_of_a_batch_is_in_a_shard(case):
+    batch = torch.arange(41)
+    shards = [shard_of(batch, rank, 4, case) for rank in range(4)]
+    assert set(torch.cat(shards).tolist()) == set(range(41))
+    assert (len({len(s) for s in shards}) == 1) == (case == "padded last batch")
+
+
+def test_four_workers_are_one_process_and_each_trap_makes_another_run_of_it():
+    differences = launch("equality", 4)
+    assert differences.keys() == CASES.keys()
+    assert differences.pop("equal shards") < 1e-6
+    assert min(differences.values()) > 1e-4
+
+
+def test_a_killed_worker_is_named_by_its_rank(tmp_path):
+    with pytest.raises(WorkerLost, match="worker of rank 1 was killed by SIGKILL"):
+        launch("survive", 2, "--kill", "1", "--checkpoint", str(tmp_path / "checkpoint.pt"))
+
+
+def test_after_a_restart_from_the_checkpoint_the_weights_are_those_of_an_undisturbed_run(tmp_path):
+    options = ("--kill", "1", "--checkpoint", str(tmp_path / "checkpoint.pt"))
+    restarted = launch("survive", 2, *options, restarts=1)
+    digits, model = load_mnist()[0], mlp((784, 128, 10), seed=0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for batch in minibatches(len(digits), 64, generator=torch.Generator().manual_seed(0))[:50]:
+        optimizer.zero_grad()
+        F.cross_entropy(model(digits.images[batch]), digits.labels[batch]).backward()
+        optimizer.step()
+    np.testing.assert_allclose(restarted, flat(model), rtol=0, atol=1e-5)
+
+
+# ---- talking less
+
+SETTINGS = {"lr": 0.1, "seed": 0, "num_steps": 20, "tell": lambda *_: None}
+
+
+def test_workers_that_talk_after_every_update_are_a_large_batch_whatever_the_way_of_averaging():
+    """The mean of the weights after one update each is one update with the mean gradient, so k = 1 agrees with SGD."""
+    digits = load_mnist()[0][:64]
+    one = talk_less(digits, [0], 1, alone=1, outer_lr=1.0, momentum=0.0, **SETTINGS)
+    often = talk_less(digits, [0], 1, alone=20, outer_lr=1.0, momentum=0.0, **SETTINGS)
+    torch.testing.assert_close(flat(one), flat(often), rtol=0, atol=1e-5)
+
+
+def test_simulated_workers_reach_the_weights_of_real_ones():
+    settings = SETTINGS | {"num_steps": 100}
+    digits = load_mnist()[0]
+    simulated = talk_less(digits, [0, 1], 2, alone=20, outer_lr=0.4, momentum=0.9, **settings)
+    np.testing.assert_allclose(flat(simulated), launch("quiet", 2), rtol=0, atol=1e-5)
+
+
+# ---- how many machines
+
+
+def test_a_ring_of_one_sends_nothing_and_of_many_eight_bytes_a_weight():
+    assert draw.reduce_s(1, 1e6, 1e9, 1e-5) == 0
+    assert draw.reduce_s(10_000, 1e6, 1e9, 0) == pytest.approx(8e6 / 1e9, rel=1e-3)
+
+
+def test_without_cost_for_talking_and_with_a_huge_critical_batch_k_workers_are_k_times_as_fast():
+    job = {"rate": 100, "num_weights": 0, "bandwidth": 1e9, "latency": 0, "b_crit": 1e12}
+    minutes, _ = draw.minutes_to_target([1, 8, 1024], **job)
+    np.testing.assert_allclose(minutes[0] / minutes, [1, 8, 1024], rtol=1e-4)
+
+
+def test_the_explorer_says_which_number_of_workers_is_fastest():
+    _, alt = still(*draw.machines(), b_crit=100, latency=1000)
+    few = draw.minutes_to_target(
+        2.0 ** np.arange(17), rate=140, num_weights=25.6e6, bandwidth=50e9 / 8, latency=1e-3, b_crit=100
+    )
+    assert f"fastest with {2 ** few[0].argmin():,} workers" in alt
+
+
+# ---- the recordings
+
+
+def test_every_recipe_was_tried_with_six_settings_and_reported_with_five_seeds():
+    rows = read_results("large_batch_recipes")
+    tried = rows[rows["seed"] < 2].fillna({"setting": 0}).groupby("recipe")[["lr", "setting"]]
+    counts = tried.apply(lambda table: len(table.drop_duplicates()))
+    assert all(
+        n == (8 if name == "SGD" else 7 if name == "SGD, warm-up" else 6) for name, n in counts.items()
+    )
+
+
+def test_a_picture_of_recipes_names_the_updates_they_took():
+    accuracy = pd.DataFrame({"small batch": [94.0, 95.0], "LAMB": [93.0, 93.5]})
+    fig, alt = draw.recipes(accuracy, {"small batch": 1260, "LAMB": 80})
+    assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["LAMB  (80)", "small batch  (1,260)"]
+    assert "LAMB 93.2 ± 3.2" in alt
