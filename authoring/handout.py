@@ -29,7 +29,10 @@ def print_handout(deck: Path) -> Path:
     printed.unlink(missing_ok=True)
     address = f"{deck.resolve().as_uri()}?handout"
     said = subprocess.run(
-        [browser, *OPTIONS, f"--print-to-pdf={printed}", address], capture_output=True, text=True, timeout=300
+        [browser, *OPTIONS, f"--print-to-pdf={printed}", address],
+        capture_output=True,
+        encoding="utf-8",
+        timeout=300,
     )
     if not printed.exists():
         raise RuntimeError(f"{browser} printed nothing of {deck.name}:\n{said.stderr}")

@@ -21,7 +21,12 @@ READ = (
         "notebooks/*.md",
         "notebooks/deeper/*.ipynb",
     ),
-    *("notebooks/teaching/*", "notebooks/homework/*.py", "notebooks/homework/release/*/*.ipynb"),
+    *(
+        "notebooks/teaching/*",
+        "notebooks/experiments/*.py",
+        "notebooks/homework/*.py",
+        "notebooks/homework/release/*/*.ipynb",
+    ),
 )
 
 

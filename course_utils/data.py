@@ -26,7 +26,7 @@ SPLIT_SEED = 2021
 
 DIGITS_FILE = Path(__file__).parent / "digits" / "mnist_5k.npz"
 SUMS_FILE = Path(__file__).with_name("SHA256SUMS")  # `sha256sum -c` in a data folder reads it too
-SHA256 = {path: digest for digest, path in map(str.split, SUMS_FILE.read_text(encoding="utf-8").splitlines())}
+SHA256 = {path: digest for digest, path in map(str.split, SUMS_FILE.read_text("utf-8").splitlines())}
 MNIST_STEMS = ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1")
 MNIST_MIRRORS = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",

@@ -118,7 +118,12 @@ def drop_views(model: dict, **_: Any) -> None:
     A view is dead once its kernel is gone; without it, the picture beside it in the same output is shown.
     """
     if model["type"] == "notebook" and model["content"] is not None:
-        model["content"].get("metadata", {}).pop("widgets", None)
+        metadata = model["content"].get("metadata", {})
+        metadata.pop("widgets", None)
+        if (
+            "language_info" in metadata
+        ):  # the reader's version of Python, by which opening a page would change it
+            metadata["language_info"] = {"name": metadata["language_info"]["name"]}
         for cell in model["content"]["cells"]:
             for output in cell.get("outputs", []):
                 output.get("data", {}).pop(VIEW, None)

@@ -91,9 +91,7 @@ def bundle(fig: Figure, alt: str) -> tuple[dict, dict]:
         fig.savefig(png, format="png")
     said = [str(warning.message) for warning in caught]
     if boxes := "".join(dict.fromkeys(chr(int(code)) for code in re.findall(r"Glyph (\d+)", " ".join(said)))):
-        print(
-            f"No font here has {boxes}: install one that does, such as Noto Sans CJK, and restart the kernel."
-        )
+        print(f"No font here has {boxes}: install one that has, such as Noto Sans CJK, and restart.")
     for sentence in said:
         if not sentence.startswith("Glyph"):
             warnings.warn(sentence, stacklevel=2)

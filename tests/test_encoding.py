@@ -34,16 +34,16 @@ def without_encoding(call):
     given = {keyword.arg: keyword.value for keyword in call.keywords}
     if "encoding" in given or None in given:
         return False
-    if name in ("read_text", "write_text"):
+    if name in ("read_text", "write_text"):  # its place is the first, and the second
         return len(call.args) <= (name == "write_text")
     if name in ("run", "Popen", "check_output"):
         return getattr(given.get("text"), "value", False)
-    modes = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
-    mode = getattr(given.get("mode"), "value", "".join(modes[-1:]))
-    method = isinstance(call.func, ast.Attribute)  # of a Path; PIL's and archives' read bytes
-    if name == "open" and method and getattr(call.func.value, "id", "") in ("Image", "tarfile", "webbrowser", "archive"):
-        return False
-    return name in ("open", "fdopen") and "b" not in mode
+    if isinstance(call.func, ast.Attribute) and (
+        call.keywords or any(not isinstance(a, ast.Constant) for a in call.args)
+    ):
+        return False  # of an archive or a picture, not of a path
+    modes = [arg.value for arg in call.args if isinstance(arg, ast.Constant)]
+    return name in ("open", "fdopen") and "b" not in getattr(given.get("mode"), "value", "".join(modes[-1:]))
 
 
 @pytest.mark.parametrize("folder", CODE)

@@ -1,15 +1,18 @@
 import base64
 import io
 import re
+from pathlib import Path
 
 import ipywidgets
 import matplotlib.pyplot as plt
+import nbformat
 import numpy as np
 import pytest
 from PIL import Image
 
 from course_utils.explore import VIEW, Control, drop_views, explore, make_explorer, still
 
+NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 X = {"x": Control("place", range(10), 0)}
 
 
@@ -112,3 +115,18 @@ def test_a_saved_page_keeps_the_still_twin_and_no_view_that_would_be_dead():
     assert output["data"] == {"image/png": "abc"} and content["metadata"] == {"kernelspec": {}}
     drop_views({"type": "file", "content": "text"})
     drop_views({"type": "notebook", "content": None})
+
+
+@pytest.mark.parametrize("page", sorted(NOTEBOOKS.glob("0*.ipynb")), ids=lambda page: page.stem)
+def test_a_page_that_is_opened_saved_and_closed_has_the_same_bytes(page):
+    """JupyterLab notes the kernel's version and, in each cell, that it trusts it; nbformat drops the latter."""
+    content = nbformat.read(page, as_version=4)
+    content.metadata.language_info = nbformat.from_dict(
+        {"name": "python", "version": "3.13.0", "pygments_lexer": "ipython3"}
+    )
+    for cell in content.cells:
+        cell.metadata["trusted"] = True
+    drop_views({"type": "notebook", "content": content})
+    saved = io.StringIO()
+    nbformat.write(content, saved, version=nbformat.NO_CONVERT)
+    assert saved.getvalue() == page.read_text(encoding="utf-8")

@@ -1,10 +1,15 @@
 """The frame agrees with itself: README, package metadata, conda's file, pinned versions."""
 
+import contextlib
+import importlib.util
+import json
 import re
 import tomllib
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import pytest
+from packaging.specifiers import SpecifierSet
 
 from authoring.build import FIGURE, figure_of_the_readme, sources
 from course_utils.claims import load_claims, sentence
@@ -14,6 +19,7 @@ README, CONTRIBUTING = (
     (ROOT / f"{name}.md").read_text(encoding="utf-8") for name in ("README", "CONTRIBUTING")
 )
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+PINS = (ROOT / "constraints.txt").read_text(encoding="utf-8")
 CONDA_NAMES = {"torch": "pytorch", "matplotlib": "matplotlib-base"}
 
 
@@ -48,7 +54,8 @@ def test_the_readme_shows_a_verdict_as_it_stands_and_the_figure_of_the_page():
 
 
 def test_every_make_target_that_is_named_exists():
-    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.M))
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {target for line in re.findall(r"^([a-z -]+):", makefile, re.M) for target in line.split()}
     named = set(re.findall(r"\bmake ([a-z]+(?:-[a-z]+)?)(?=[ `\n])", README + CONTRIBUTING))
     assert {"lab", "test", "build", "record", "bench", "test-browser", "lint"} <= named <= targets
 
@@ -63,9 +70,26 @@ def test_conda_installs_what_pip_installs():
 
 
 def test_every_dependency_has_a_tested_version():
-    pinned = {line.partition("==")[0].lower() for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    pinned = {line.partition("==")[0].lower() for line in PINS.splitlines()}
     extras = [r for group in PROJECT["optional-dependencies"].values() for r in group]
     assert {name_of(r).lower() for r in PROJECT["dependencies"] + extras} <= pinned
+
+
+def test_every_pinned_version_installs_on_the_oldest_python_that_is_promised():
+    oldest = PROJECT["requires-python"].removeprefix(">=") + ".0"
+    for name, version in re.findall(r"^([\w-]+)==(\S+)$", PINS, re.M):
+        with contextlib.suppress(PackageNotFoundError):  # an extra that is not installed here
+            wanted = distribution(name).metadata["Requires-Python"] or ""
+            assert distribution(name).version != version or SpecifierSet(wanted).contains(oldest), name
+
+
+def test_the_container_is_set_up_as_make_does_it():
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text(encoding="utf-8"))
+    target, command = re.match(
+        r"make (\S+) && .venv/bin/python -m (\S+)$", container["postCreateCommand"]
+    ).groups()
+    assert re.search(rf"^{re.escape(target)}:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
+    assert importlib.util.find_spec(command)
 
 
 def test_the_order_of_imports_goes_downwards_only():
