@@ -32,12 +32,12 @@ from course_utils.training import minibatches, sgd_step
 NUM_STEPS, BATCH_SIZE, LR = 50, 64, 0.1
 CASES = {  # what is done, and what is wrong with it
     "equal shards": "nothing",
-    "unequal shards": "a mean of means gives the examples of the smaller shards more weight",
-    "padded last batch": "examples are repeated, so that the short last batch of an epoch has equal shards",
-    "batch norm": "each worker normalises by the statistics of its own shard",
-    "own shuffles": "each worker shuffles by a seed of its own: shards overlap",
-    "the same shard": "no worker knows its rank: all compute the same gradient",
-    "sum for mean": "gradients are added up: as if η were k times as large",
+    "unequal shards": "a mean of means favours the smaller shards",
+    "padded last batch": "examples repeated until k divides the batch",
+    "batch norm": "each worker has the statistics of its shard",
+    "own shuffles": "a seed for each worker: shards overlap",
+    "the same shard": "no worker knows its rank",
+    "sum for mean": "as if η were k times as large",
 }
 
 
