@@ -60,10 +60,10 @@ def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeou
             environment["GLOO_SOCKET_IFNAME"] = "lo"  # whatever the machine's name leads to
         path = [str(Path(__file__).parents[2]), *filter(None, [environment.get("PYTHONPATH")])]
         environment["PYTHONPATH"] = os.pathsep.join(path)
-        run = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=timeout)
+        run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=timeout)
         if run.returncode:
             raise WorkerLost(_obituary(run.stderr))
-        return json.loads(out.read_text())
+        return json.loads(out.read_text(encoding="utf-8"))
 
 
 def _obituary(text: str) -> str:
@@ -225,7 +225,7 @@ def main() -> None:
     rank, k = dist.get_rank(), dist.get_world_size()
     result = TASKS[options.task](rank, k, options)
     if rank == 0:
-        options.out.write_text(json.dumps(result))
+        options.out.write_text(json.dumps(result), encoding="utf-8")
     dist.destroy_process_group()
 
 
