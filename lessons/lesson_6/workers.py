@@ -150,7 +150,7 @@ def talk_less(
 
     Each makes `alone` updates, H, by itself; then comes an outer step. `tell(step, model)` is called after it.
     """
-    models = [mlp((784, 128, 10), seed=seed) for _ in ranks]
+    models = [mlp((784, 128, 10), seed=seed).to(digits.images.device) for _ in ranks]
     center = [w.detach().clone() for w in models[0].parameters()]
     velocity = [torch.zeros_like(w) for w in center]
     orders = [torch.Generator().manual_seed(1000 * seed + rank) for rank in ranks]
