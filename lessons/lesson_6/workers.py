@@ -159,9 +159,8 @@ def talk_less(
         for rank, model, order, queue in zip(ranks, models, orders, queues, strict=True):
             if not queue:
                 part = torch.arange(len(digits))[rank::k]
-                queue += [
-                    part[b] for b in minibatches(len(part), BATCH_SIZE, generator=order, drop_last=True)
-                ]
+                size = min(BATCH_SIZE, len(part))
+                queue += [part[b] for b in minibatches(len(part), size, generator=order, drop_last=True)]
             batch = queue.pop()
             model.zero_grad()
             F.cross_entropy(model(digits.images[batch]), digits.labels[batch]).backward()
