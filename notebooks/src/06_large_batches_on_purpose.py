@@ -207,7 +207,7 @@ def lamb_move(w, m, v, lr, eps=1e-6):
 # %% guess-large
 guess_large = None  # per cent of the test digits; a number, or None to skip
 
-# %% chosen tags=["reveal"]
+# %% chosen
 recorded = read_results("large_batch_recipes")
 recorded["setting"] = recorded["setting"].fillna(0)
 names = ["recipe", "lr", "setting"]
