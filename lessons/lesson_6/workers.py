@@ -68,11 +68,15 @@ def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeou
 
 def _obituary(text: str) -> str:
     """Return who died first and how, from what torchrun reports at the end of `text`."""
-    first = text.rpartition("Root Cause")[2]
-    found = re.search(r"rank\s*: (\d+).*?exitcode\s*: (-?\d+)", first, re.S)
-    if not found:
+    report = text[text.rfind("FAILED") :]
+    deaths = [
+        (r, int(code)) for r, code in re.findall(r"rank\s*: (\d+).*?exitcode\s*: (-?\d+)", report, re.S)
+    ]
+    if not deaths:
         return f"torchrun could not run the workers: {text[-1000:]}"
-    rank, code = found[1], int(found[2])
+    # One that was killed comes first: the others only lost their connection to it, or were ended (SIGTERM) after it.
+    killed = [death for death in deaths if death[1] < 0 and death[1] != -signal.SIGTERM]
+    rank, code = (killed or deaths[-1:])[0]
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     told = re.findall(r"^(?:\[rank\d+\]: )?(\w*Error: .*)", text, re.M)
     return f"the worker of rank {rank} {how}" + (f": {told[0]}" if code > 0 and told else "")

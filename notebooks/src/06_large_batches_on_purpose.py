@@ -133,7 +133,7 @@ reply(guess_case, same[0])
 #
 # </details>
 #
-# What if a worker dies? `torchrun` ends them all and names the rank; with `--max-restarts` all start again from the last checkpoint: weights, *velocity* and the number of the update. A test kills one and finds the weights of an undisturbed run.
+# What if a worker dies? `torchrun` ends them all and names the rank. With `--max-restarts` it starts all of them again; to go on they need a checkpoint of the weights, the *velocity* and the number of the update.
 #
 # ## 6.2 How many machines is a job worth?
 #
