@@ -210,16 +210,16 @@ class RestoreCells(NbGraderPreprocessor):
 def whole_answer(original, pairs, position, handed_in):
     """Return the text of a written answer, and the cells beside its own that hold parts of it."""
     own, name = pairs[position], grade_id(original)
+    nothing = ("", original.source.strip())
     parts = [cell for cell in handed_in if grade_id(cell) == name]
-    if own.source.strip() == original.source.strip():  # left as it was: perhaps the answer stands beside it
+    if own.source.strip() in nothing:  # perhaps the answer stands beside it
         paired = {id(cell) for cell in pairs.values()}
         near = between({p: c for p, c in pairs.items() if p != position}, position, handed_in)
-        parts = [c for c in near if c is own or (c.cell_type != "code" and id(c) not in paired)]
-    more = [cell for cell in parts if cell is not own and cell.source.strip() != original.source.strip()]
+        parts += [c for c in near if c.cell_type != "code" and id(c) not in paired and grade_id(c) != name]
+    more = [cell for cell in parts if cell is not own and cell.source.strip() not in nothing]
     if not more:
         return own.source, []
-    texts = [cell.source for cell in parts if cell.source.strip() != original.source.strip()]
-    return "\n\n".join(texts), more
+    return "\n\n".join(cell.source for cell in parts if cell.source.strip() not in nothing), more
 
 
 def as_handed_out(original, sources, text, attachments=None):
@@ -284,7 +284,13 @@ def walls(place: Path, folder: Path) -> list[str]:
     system += [f"/etc/{name}" for name in ("alternatives", "fonts", "ld.so.cache", "localtime", "passwd")]
     python = {sys.prefix, sys.base_prefix, str(Path(sys.executable).resolve().parents[1])}
     python |= {path for path in sys.path if Path(path).name in ("site-packages", "dist-packages")}
-    course = [REPOSITORY / part for part in ("course_utils", "notebooks/results", "notebooks/claims.toml")]
+    parts = (
+        "course_utils",
+        "notebooks/results",
+        "notebooks/claims.toml",
+        "notebooks/src",
+    )  # by src it counts lessons
+    course = [REPOSITORY / part for part in parts]
     data = [os.environ["COURSE_DATA"]] if "COURSE_DATA" in os.environ else []
     seen = [str(path) for path in [*system, *sorted(python), *course, *data]]
     return [

@@ -119,9 +119,7 @@ def marks(gradebook, name: str, course: Path) -> pd.DataFrame:
             row["missing"] = reason
         elif marked is None:
             log = course / "marks" / "failed" / name / f"{student}.txt"
-            row["missing"] = (
-                f"marking failed, see {log.relative_to(course)}" if log.exists() else "not marked yet"
-            )
+            row["missing"] = failure(log, course) if log.exists() else "not marked yet"
         elif marked != digest(folders[student]):
             row["missing"] = "handed in again after marking: mark again"
         else:

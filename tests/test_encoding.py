@@ -40,8 +40,8 @@ def without_encoding(call):
         return getattr(given.get("text"), "value", False)
     modes = [arg.value for arg in call.args if isinstance(arg, ast.Constant) and isinstance(arg.value, str)]
     mode = getattr(given.get("mode"), "value", "".join(modes[-1:]))
-    method = isinstance(call.func, ast.Attribute)  # of a Path; PIL's and tarfile's read bytes
-    if name == "open" and method and getattr(call.func.value, "id", "") in ("Image", "tarfile", "webbrowser"):
+    method = isinstance(call.func, ast.Attribute)  # of a Path; PIL's and archives' read bytes
+    if name == "open" and method and getattr(call.func.value, "id", "") in ("Image", "tarfile", "webbrowser", "archive"):
         return False
     return name in ("open", "fdopen") and "b" not in mode
 

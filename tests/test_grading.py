@@ -98,9 +98,10 @@ def test_a_deleted_test_comes_back_below_the_answer():
 
 
 @pytest.mark.parametrize("where", [0, 1])
-def test_a_written_answer_is_found_where_the_student_wrote_it(where):
+@pytest.mark.parametrize("left", ["Your answer", ""])
+def test_a_written_answer_is_found_where_the_student_wrote_it(where, left):
     cells = answered()
-    cells[4].source = "Your answer"
+    cells[4].source = left
     cells.insert(4 + where, new_markdown_cell("Because."))
     assert restored(cells)[0] == RIGHT
 

@@ -130,7 +130,9 @@ def test_the_words_of_a_figure_are_text_of_nine_points_at_168_pixels_an_inch(dec
     svg = deck.select("section")[1].svg
     width = float(svg["viewbox"].split()[2])
     assert width == pytest.approx(72 * 760 / 168, rel=1e-4)
-    assert {re.search(r"font(?:-size)?: ([\d.]+)px", text["style"])[1] for text in svg.select("text")} == {"9"}
+    assert {re.search(r"font(?:-size)?: ([\d.]+)px", text["style"])[1] for text in svg.select("text")} == {
+        "9"
+    }
 
 
 def test_a_verdict_is_the_box_that_the_page_has_without_its_link(deck):

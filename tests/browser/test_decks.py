@@ -1,5 +1,7 @@
 """Each lesson's slides, shown without a network as in a lecture: what is on them fits, loads and can be read."""
 
+import functools
+
 import pytest
 from lab import ROOT
 from test_lessons import wait_until
@@ -220,6 +222,7 @@ def tiny(folder, tmp_path_factory):
     """Return a function that gives the deck made of the slides handed in."""
     course = tmp_path_factory.mktemp("course")
 
+    @functools.cache  # most tests show the same deck
     def made(lesson, *slides):
         for path, text in (("src/{}_tiny.py", PAGE), ("slides/{}.md", "".join(slides))):
             path = course / path.format(lesson)

@@ -179,80 +179,144 @@ RIGHT = [
     (
         "the starts are counted",
         {
-            "updates": UPDATES + "    starts = range(0, n, batch_size)\n"
-            "    return sum(not drop_last or s + batch_size <= n for s in starts) * num_epochs"
+            "updates": """
+def updates(n, batch_size, num_epochs, drop_last=False):
+    starts = range(0, n, batch_size)
+    return sum(not drop_last or s + batch_size <= n for s in starts) * num_epochs
+"""
         },
     ),
     (
         "an epoch is walked through",
         {
-            "updates": UPDATES + "    count = 0\n    for _ in range(num_epochs):\n"
-            "        left = n\n        while left >= (batch_size if drop_last else 1):\n"
-            "            left -= batch_size\n            count += 1\n    return count"
+            "updates": """
+def updates(n, batch_size, num_epochs, drop_last=False):
+    count = 0
+    for _ in range(num_epochs):
+        left = n
+        while left >= (batch_size if drop_last else 1):
+            left -= batch_size
+            count += 1
+    return count
+"""
         },
     ),
     (
         "a NumPy number is returned",
-        {"updates": UPDATES + "    return num_epochs * (np.floor if drop_last else np.ceil)(n / batch_size)"},
+        {
+            "updates": """
+def updates(n, batch_size, num_epochs, drop_last=False):
+    return num_epochs * (np.floor if drop_last else np.ceil)(n / batch_size)
+"""
+        },
     ),
     (
         "every size is tried",
-        {"largest": LARGEST + "    return max(b for b in range(1, n + 1) if -(-n // b) >= wanted)"},
+        {
+            "largest": """
+def largest_batch(n, wanted):
+    return max(b for b in range(1, n + 1) if -(-n // b) >= wanted)
+"""
+        },
     ),
     (
         "the size is counted down",
-        {"largest": LARGEST + "    b = n\n    while -(-n // b) < wanted:\n        b -= 1\n    return b"},
+        {
+            "largest": """
+def largest_batch(n, wanted):
+    b = n
+    while -(-n // b) < wanted:
+        b -= 1
+    return b
+"""
+        },
     ),
     (
         "the closed form with n − 1",
-        {"largest": LARGEST + "    return n if wanted == 1 else (n - 1) // (wanted - 1)"},
+        {
+            "largest": """
+def largest_batch(n, wanted):
+    return n if wanted == 1 else (n - 1) // (wanted - 1)
+"""
+        },
     ),
     (
         "sums of batches",
         {
-            "mean": MEAN + "    total, left = 0.0, n\n    for m in batch_means:\n"
-            "        total += m * min(batch_size, left)\n        left -= batch_size\n    return total / n"
+            "mean": """
+def mean_over_examples(batch_means, n, batch_size):
+    total, left = 0.0, n
+    for m in batch_means:
+        total += m * min(batch_size, left)
+        left -= batch_size
+    return total / n
+"""
         },
     ),
     (
         "a dot product of arrays",
         {
-            "mean": MEAN + "    m = np.asarray(batch_means)\n"
-            "    b = np.full(len(m), batch_size)\n    b[-1] = n - batch_size * (len(m) - 1)\n    return m @ b / n"
+            "mean": """
+def mean_over_examples(batch_means, n, batch_size):
+    m = np.asarray(batch_means)
+    b = np.full(len(m), batch_size)
+    b[-1] = n - batch_size * (len(m) - 1)
+    return m @ b / n
+"""
         },
     ),
     (
         "one value for each example",
-        {"mean": MEAN + "    return np.repeat(batch_means, batch_size)[:n].mean()"},
+        {
+            "mean": """
+def mean_over_examples(batch_means, n, batch_size):
+    return np.repeat(batch_means, batch_size)[:n].mean()
+"""
+        },
     ),
     (
         "the variance by NumPy, divided by N − 1, with the share 1 − B/N",
         {
-            "noise": NOISE
-            + "    s2 = gradients.var(0, ddof=1).sum()\n    return np.sqrt(s2 * (1 / batch_size - 1 / n))"
+            "noise": """
+def batch_noise(gradients, batch_size):
+    n = len(gradients)
+    s2 = gradients.var(0, ddof=1).sum()
+    return np.sqrt(s2 * (1 / batch_size - 1 / n))
+"""
         },
     ),
     (
         "the trace of a covariance matrix",
         {
-            "noise": NOISE + "    trace = np.trace(np.atleast_2d(np.cov(gradients.T, bias=True)))\n"
-            "    return np.sqrt(trace * (n - batch_size) / (batch_size * (n - 1)))"
+            "noise": """
+def batch_noise(gradients, batch_size):
+    n = len(gradients)
+    trace = np.trace(np.atleast_2d(np.cov(gradients.T, bias=True)))
+    return np.sqrt(trace * (n - batch_size) / (batch_size * (n - 1)))
+"""
         },
     ),
     (
         "all batches are drawn",
         {
-            "noise": NOISE
-            + "    means = [gradients[list(i)].mean(0) for i in combinations(range(n), batch_size)]\n"
-            "    return np.sqrt(((np.array(means) - gradients.mean(0)) ** 2).sum(1).mean())"
+            "noise": """
+def batch_noise(gradients, batch_size):
+    n = len(gradients)
+    means = [gradients[list(i)].mean(0) for i in combinations(range(n), batch_size)]
+    return np.sqrt(((np.array(means) - gradients.mean(0)) ** 2).sum(1).mean())
+"""
         },
     ),
     (
         "an equation solved by SciPy",
         {
-            "wanted": "from scipy.optimize import brentq\n"
-            "accurate_batch = brentq(lambda b: noise_ratio / workers / b * (num_examples - b) / (num_examples - 1) - 0.25,"
-            " 1, num_examples)"
+            "wanted": """
+from scipy.optimize import brentq
+
+accurate_batch = brentq(
+    lambda b: noise_ratio / workers / b * (num_examples - b) / (num_examples - 1) - 0.25, 1, num_examples
+)
+"""
         },
     ),
     (
@@ -264,41 +328,63 @@ RIGHT = [
     (
         "rounded to six digits",
         {
-            "wanted": "b = 4 * noise_ratio * num_examples / (workers * (num_examples - 1) + 4 * noise_ratio)\n"
-            "accurate_batch = float(f'{b:.6g}')"
+            "wanted": """
+b = 4 * noise_ratio * num_examples / (workers * (num_examples - 1) + 4 * noise_ratio)
+accurate_batch = float(f"{b:.6g}")
+"""
         },
     ),
     (
         "pairs are counted",
         {
-            "together": TOGETHER
-            + "    from math import comb\n    return n // batch_size * comb(batch_size, 2) / comb(n, 2)"
+            "together": """
+def chance_together(n, batch_size):
+    from math import comb
+
+    return n // batch_size * comb(batch_size, 2) / comb(n, 2)
+"""
         },
     ),
     (
         "the second place, given the first",
         {
-            "together": TOGETHER
-            + "    free, beside = n - 1, batch_size - 1\n    return 1 - (free - beside) / free"
+            "together": """
+def chance_together(n, batch_size):
+    free, beside = n - 1, batch_size - 1
+    return 1 - (free - beside) / free
+"""
         },
     ),
     (
         "the spectral norm",
-        {"stable": FEATURES + "    return 2 * len(features) / np.linalg.norm(features, 2) ** 2"},
+        {
+            "stable": """
+def largest_stable_lr(features):
+    return 2 * len(features) / np.linalg.norm(features, 2) ** 2
+"""
+        },
     ),
     (
         "power iteration",
         {
-            "stable": FEATURES + "    h = features.T @ features / len(features)\n"
-            "    v = np.ones(len(h))\n    for _ in range(500):\n        v = h @ v\n        v = v / np.linalg.norm(v)\n"
-            "    return 2 / (v @ h @ v)"
+            "stable": """
+def largest_stable_lr(features):
+    h = features.T @ features / len(features)
+    v = np.ones(len(h))
+    for _ in range(500):
+        v = h @ v
+        v = v / np.linalg.norm(v)
+    return 2 / (v @ h @ v)
+"""
         },
     ),
     (
         "unsymmetric eigenvalues, in a NumPy number",
         {
-            "stable": FEATURES
-            + "    return 2 / max(np.linalg.eigvals(np.mean([np.outer(x, x) for x in features], axis=0)).real)"
+            "stable": """
+def largest_stable_lr(features):
+    return 2 / max(np.linalg.eigvals(np.mean([np.outer(x, x) for x in features], axis=0)).real)
+"""
         },
     ),
 ]

@@ -354,150 +354,230 @@ RIGHT = [
     (
         "starts are counted",
         {
-            "budget": BUDGET + "    if unit == 'epochs':\n"
-            "        return sum(1 for _ in range(budget) for _ in range(0, n, batch_size))\n"
-            "    return budget if unit == 'updates' else int(budget / (update_ms / 1000))"
+            "budget": """
+def updates_within(budget, unit, n, batch_size, update_ms):
+    if unit == "epochs":
+        return sum(1 for _ in range(budget) for _ in range(0, n, batch_size))
+    return budget if unit == "updates" else int(budget / (update_ms / 1000))
+"""
         },
     ),
     (
         "a table of three cases, in NumPy numbers",
         {
-            "budget": BUDGET + "    return {\n"
-            "        'epochs': budget * np.ceil(n / batch_size),\n        'updates': budget,\n"
-            "        'seconds': np.floor(budget * 1000 / update_ms),\n    }[unit]"
+            "budget": """
+def updates_within(budget, unit, n, batch_size, update_ms):
+    return {
+        "epochs": budget * np.ceil(n / batch_size),
+        "updates": budget,
+        "seconds": np.floor(budget * 1000 / update_ms),
+    }[unit]
+"""
         },
     ),
     (
         "match",
         {
-            "budget": BUDGET + "    match unit:\n        case 'epochs':\n"
-            "            return ((n - 1) // batch_size + 1) * budget\n        case 'updates':\n            return budget\n"
-            "    return np.int64(1e3 * budget // update_ms)"
+            "budget": """
+def updates_within(budget, unit, n, batch_size, update_ms):
+    match unit:
+        case "epochs":
+            return ((n - 1) // batch_size + 1) * budget
+        case "updates":
+            return budget
+    return np.int64(1e3 * budget // update_ms)
+"""
         },
     ),
     (
         "in logarithms",
         {
-            "walls": "step = np.log(2 / top_eigenvalue) - np.log(base_rate)\n"
-            'walls = {"square root": np.exp(np.log(base_size) + 2 * step), "linear": np.exp(np.log(base_size) + step)}'
+            "walls": """
+step = np.log(2 / top_eigenvalue) - np.log(base_rate)
+walls = {"square root": np.exp(np.log(base_size) + 2 * step), "linear": np.exp(np.log(base_size) + step)}
+"""
         },
     ),
     (
         "solved by SciPy",
         {
-            "walls": "from scipy.optimize import brentq\n"
-            "walls = {name: brentq(lambda b: base_rate * (b / base_size) ** p * top_eigenvalue / 2 - 1, base_size, 1e7)\n"
-            '         for name, p in {"linear": 1, "square root": 0.5}.items()}'
+            "walls": """
+from scipy.optimize import brentq
+
+walls = {
+    name: brentq(lambda b: base_rate * (b / base_size) ** p * top_eigenvalue / 2 - 1, base_size, 1e7)
+    for name, p in {"linear": 1, "square root": 0.5}.items()
+}
+"""
         },
     ),
     (
         "group by both, with a count",
         {
-            "tuned": TUNED
-            + "    runs = table.groupby(['batch_size', 'lr'])[['valid_accuracy', 'test_accuracy']]\n"
-            "    mean, came, there = runs.mean(), runs.count(), runs.size()\n"
-            "    mean = mean[(came['valid_accuracy'] == there)]\n    best = {}\n"
-            "    for (size, lr), row in mean.sort_values('valid_accuracy').iterrows():\n"
-            "        best[size] = (lr, row['test_accuracy'])\n    return best"
+            "tuned": """
+def tuned(table):
+    runs = table.groupby(["batch_size", "lr"])[["valid_accuracy", "test_accuracy"]]
+    mean, came, there = runs.mean(), runs.count(), runs.size()
+    mean = mean[(came["valid_accuracy"] == there)]
+    best = {}
+    for (size, lr), row in mean.sort_values("valid_accuracy").iterrows():
+        best[size] = (lr, row["test_accuracy"])
+    return best
+"""
         },
     ),
     (
         "loops over unique values",
         {
-            "tuned": TUNED + "    best = {}\n    for size in table['batch_size'].unique():\n"
-            "        top = -1\n        for lr in table['lr'].unique():\n"
-            "            t = table[(table['batch_size'] == size) & (table['lr'] == lr)]\n"
-            "            if len(t) == 0 or t['valid_accuracy'].isna().any():\n                continue\n"
-            "            if t['valid_accuracy'].mean() > top:\n                top = t['valid_accuracy'].mean()\n"
-            "                best[int(size)] = (float(lr), float(t['test_accuracy'].mean()))\n    return best"
+            "tuned": """
+def tuned(table):
+    best = {}
+    for size in table["batch_size"].unique():
+        top = -1
+        for lr in table["lr"].unique():
+            t = table[(table["batch_size"] == size) & (table["lr"] == lr)]
+            if len(t) == 0 or t["valid_accuracy"].isna().any():
+                continue
+            if t["valid_accuracy"].mean() > top:
+                top = t["valid_accuracy"].mean()
+                best[int(size)] = (float(lr), float(t["test_accuracy"].mean()))
+    return best
+"""
         },
     ),
     (
         "a mean that keeps NaN",
         {
-            "tuned": TUNED
-            + "    m = table.groupby(['batch_size', 'lr'])[['valid_accuracy', 'test_accuracy']].agg(lambda v: v.to_numpy().mean())\n"
-            "    m = m.dropna()\n    return {b: (g['valid_accuracy'].idxmax()[1], g.loc[g['valid_accuracy'].idxmax(), 'test_accuracy'])\n"
-            "            for b, g in m.groupby('batch_size')}"
+            "tuned": """
+def tuned(table):
+    m = table.groupby(["batch_size", "lr"])[["valid_accuracy", "test_accuracy"]].agg(
+        lambda v: v.to_numpy().mean()
+    )
+    m = m.dropna()
+    return {
+        b: (g["valid_accuracy"].idxmax()[1], g.loc[g["valid_accuracy"].idxmax(), "test_accuracy"])
+        for b, g in m.groupby("batch_size")
+    }
+"""
         },
     ),
     (
         "pandas aligns the seeds",
         {
-            "paired": PAIRED + "    from scipy.stats import sem, t\n"
-            "    d = (pd.Series(first) - pd.Series(second)).dropna()\n"
-            "    return d.mean(), sem(d) * t.ppf(0.975, len(d) - 1)"
+            "paired": """
+def paired(first, second):
+    from scipy.stats import sem, t
+
+    d = (pd.Series(first) - pd.Series(second)).dropna()
+    return d.mean(), sem(d) * t.ppf(0.975, len(d) - 1)
+"""
         },
     ),
     (
         "SciPy's own interval",
         {
-            "paired": PAIRED + "    from scipy.stats import ttest_rel\n"
-            "    seeds = sorted(set(first) & set(second))\n"
-            "    i = ttest_rel([first[s] for s in seeds], [second[s] for s in seeds]).confidence_interval()\n"
-            "    mean = sum(first[s] - second[s] for s in seeds) / len(seeds)\n"
-            "    return mean, (0.0 if np.isnan(i.high) else (i.high - i.low) / 2)"
+            "paired": """
+def paired(first, second):
+    from scipy.stats import ttest_rel
+
+    seeds = sorted(set(first) & set(second))
+    i = ttest_rel([first[s] for s in seeds], [second[s] for s in seeds]).confidence_interval()
+    mean = sum(first[s] - second[s] for s in seeds) / len(seeds)
+    return mean, (0.0 if np.isnan(i.high) else (i.high - i.low) / 2)
+"""
         },
     ),
     (
         "the statistics module",
         {
-            "paired": PAIRED + "    import statistics as s\n    from scipy.stats import t\n"
-            "    d = [first[k] - second[k] for k in second if k in first]\n    n = len(d)\n"
-            "    return s.mean(d), t.isf(0.025, n - 1) * s.stdev(d) / n**0.5"
+            "paired": """
+def paired(first, second):
+    import statistics as s
+    from scipy.stats import t
+
+    d = [first[k] - second[k] for k in second if k in first]
+    n = len(d)
+    return s.mean(d), t.isf(0.025, n - 1) * s.stdev(d) / n**0.5
+"""
         },
     ),
     (
         "a system of equations",
         {
-            "two-runs": TWO
-            + "    s, sb = np.linalg.solve([[1, 1 / b1], [1, 1 / b2]], [s1, s2])\n    return s, sb / s"
+            "two-runs": """
+def from_two_runs(b1, s1, b2, s2):
+    s, sb = np.linalg.solve([[1, 1 / b1], [1, 1 / b2]], [s1, s2])
+    return s, sb / s
+"""
         },
     ),
     (
         "a line over 1/B",
         {
-            "two-runs": TWO
-            + "    slope, s = np.polyfit([1 / b1, 1 / b2], [s1, s2], 1)\n    return np.array([s, slope / s])"
+            "two-runs": """
+def from_two_runs(b1, s1, b2, s2):
+    slope, s = np.polyfit([1 / b1, 1 / b2], [s1, s2], 1)
+    return np.array([s, slope / s])
+"""
         },
     ),
     (
         "whole updates, rounded up",
         {
-            "quickest": QUICKEST + "    import math\n"
-            "    t = [math.ceil(s_min + s_min * b_crit / b) * t0_ms * max(1, b / knee) for b in sizes]\n"
-            "    i = int(np.argmin(t))\n    return sizes[i], t[i] / 1000"
+            "quickest": """
+def quickest(sizes, s_min, b_crit, t0_ms, knee):
+    import math
+
+    t = [math.ceil(s_min + s_min * b_crit / b) * t0_ms * max(1, b / knee) for b in sizes]
+    i = int(np.argmin(t))
+    return sizes[i], t[i] / 1000
+"""
         },
     ),
     (
         "the least of pairs",
         {
-            "quickest": QUICKEST
-            + "    return min(((b, s_min * (b + b_crit) / b * (t0_ms if b < knee else t0_ms * b / knee) * 1e-3) for b in sizes),\n"
-            "               key=lambda pair: pair[1])"
+            "quickest": """
+def quickest(sizes, s_min, b_crit, t0_ms, knee):
+    return min(
+        ((b, s_min * (b + b_crit) / b * (t0_ms if b < knee else t0_ms * b / knee) * 1e-3) for b in sizes),
+        key=lambda pair: pair[1],
+    )
+"""
         },
     ),
     (
         "a system of equations for the noise",
         {
-            "noise": NOISE + "    rows = [[1, (n - b) / (b * (n - 1))] for b in (b_small, b_large)]\n"
-            "    signal, noise = np.linalg.solve(rows, [small, large])\n    return noise / signal\n"
+            "noise": """
+def noise_scale(small_gradients, large_gradients, b_small, b_large, n):
+    small, large = ((g**2).sum(axis=1).mean() for g in (small_gradients, large_gradients))
+    rows = [[1, (n - b) / (b * (n - 1))] for b in (b_small, b_large)]
+    signal, noise = np.linalg.solve(rows, [small, large])
+    return noise / signal
+"""
         },
     ),
     (
         "S² in place of Σ on the way",
         {
-            "noise": NOISE + "    s2 = (small - large) / (1 / b_small - 1 / b_large)\n"
-            "    return s2 * (n - 1) / n / (large - s2 * (1 / b_large - 1 / n))\n"
+            "noise": """
+def noise_scale(small_gradients, large_gradients, b_small, b_large, n):
+    small, large = ((g**2).sum(axis=1).mean() for g in (small_gradients, large_gradients))
+    s2 = (small - large) / (1 / b_small - 1 / b_large)
+    return s2 * (n - 1) / n / (large - s2 * (1 / b_large - 1 / n))
+"""
         },
     ),
     (
         "norms of rows",
         {
-            "noise": "\ndef noise_scale(small_gradients, large_gradients, b_small, b_large, n):\n"
-            "    q = [np.mean(np.linalg.norm(g, axis=-1) ** 2) for g in (small_gradients, large_gradients)]\n"
-            "    f = [(n - b) / b / (n - 1) for b in (b_small, b_large)]\n"
-            "    return float((q[0] - q[1]) / (q[1] * f[0] - q[0] * f[1]))\n"
+            "noise": """
+def noise_scale(small_gradients, large_gradients, b_small, b_large, n):
+    q = [np.mean(np.linalg.norm(g, axis=-1) ** 2) for g in (small_gradients, large_gradients)]
+    f = [(n - b) / b / (n - 1) for b in (b_small, b_large)]
+    return float((q[0] - q[1]) / (q[1] * f[0] - q[0] * f[1]))
+"""
         },
     ),
 ]

@@ -329,133 +329,220 @@ RIGHT = [
     (
         "filled into an array",
         {
-            "walk": WALK + "    n, d = gradients.shape\n    points, move = np.zeros((n + 1, d)), 0\n"
-            "    for t in range(n):\n        move = betas[t] * move - lrs[t] * gradients[t]\n"
-            "        points[t + 1] = points[t] + move\n    return points"
+            "walk": """
+def walk(gradients, lrs, betas):
+    n, d = gradients.shape
+    points, move = np.zeros((n + 1, d)), 0
+    for t in range(n):
+        move = betas[t] * move - lrs[t] * gradients[t]
+        points[t + 1] = points[t] + move
+    return points
+"""
         },
     ),
     (
         "moves first, then their sum",
         {
-            "walk": WALK + "    moves, m = [0 * gradients[0]], 0\n"
-            "    for g, lr, b in zip(gradients, lrs, betas):\n        m = b * m - lr * g\n        moves.append(m)\n"
-            "    return np.cumsum(moves, axis=0)"
+            "walk": """
+def walk(gradients, lrs, betas):
+    moves, m = [0 * gradients[0]], 0
+    for g, lr, b in zip(gradients, lrs, betas):
+        m = b * m - lr * g
+        moves.append(m)
+    return np.cumsum(moves, axis=0)
+"""
         },
     ),
     (
         "the last move from the last two points",
         {
-            "walk": WALK + "    w = [np.zeros(len(gradients[0]))] * 2\n"
-            "    for g, lr, b in zip(gradients, lrs, betas):\n        w.append(w[-1] + b * (w[-1] - w[-2]) - lr * g)\n"
-            "    return np.stack(w[1:])"
+            "walk": """
+def walk(gradients, lrs, betas):
+    w = [np.zeros(len(gradients[0]))] * 2
+    for g, lr, b in zip(gradients, lrs, betas):
+        w.append(w[-1] + b * (w[-1] - w[-2]) - lr * g)
+    return np.stack(w[1:])
+"""
         },
     ),
     (
         "a table of factors",
         {
-            "take-over": TAKE_OVER
-            + "    scale, rate = {'lee': (-1 / lr, lr), 'raschka': (1 / lr, lr), 'ema': (1 / (1 - beta), lr - lr * beta)}[form]\n"
-            "    return scale * stored, rate"
+            "take-over": """
+def take_over(form, stored, lr, beta):
+    scale, rate = {"lee": (-1 / lr, lr), "raschka": (1 / lr, lr), "ema": (1 / (1 - beta), lr - lr * beta)}[
+        form
+    ]
+    return scale * stored, rate
+"""
         },
     ),
     (
         "a buffer in PyTorch, another split of rate and buffer",
         {
-            "take-over": TAKE_OVER + "    match form:\n"
-            "        case 'lee':\n            move = stored\n        case 'raschka':\n            move = -stored\n"
-            "        case 'ema':\n            move, lr = -lr * stored, lr * (1 - beta)\n    return -np.asarray(move) / lr, np.float64(lr)"
+            "take-over": """
+def take_over(form, stored, lr, beta):
+    match form:
+        case "lee":
+            move = stored
+        case "raschka":
+            move = -stored
+        case "ema":
+            move, lr = -lr * stored, lr * (1 - beta)
+    return -np.asarray(move) / lr, np.float64(lr)
+"""
         },
     ),
     (
         "the logarithm, rounded up",
         {
-            "memory": MEMORY + "    import math\n"
-            "    return 1 if beta == 0 else math.ceil(math.log(1 - share) / math.log(beta))"
+            "memory": """
+def memory(beta, share):
+    import math
+
+    return 1 if beta == 0 else math.ceil(math.log(1 - share) / math.log(beta))
+"""
         },
     ),
     (
         "a sum of weights over their whole",
         {
-            "memory": MEMORY + "    w = beta ** np.arange(10_000.0)\n"
-            "    return int(np.searchsorted(np.cumsum(w) / w.sum(), share)) + 1"
+            "memory": """
+def memory(beta, share):
+    w = beta ** np.arange(10_000.0)
+    return int(np.searchsorted(np.cumsum(w) / w.sum(), share)) + 1
+"""
         },
     ),
     (
         "what is left is counted down",
         {
-            "memory": MEMORY + "    left, count = 1.0, 0\n    while left > 1 - share:\n"
-            "        left *= beta\n        count += 1\n    return np.int64(count)"
+            "memory": """
+def memory(beta, share):
+    left, count = 1.0, 0
+    while left > 1 - share:
+        left *= beta
+        count += 1
+    return np.int64(count)
+"""
         },
     ),
     (
         "a loop",
         {
-            "distance": DISTANCE + "    move = way = 0.0\n    for _ in range(t):\n"
-            "        move = beta * move + lr * slope\n        way += move\n    return way"
+            "distance": """
+def distance(lr, beta, slope, t):
+    move = way = 0.0
+    for _ in range(t):
+        move = beta * move + lr * slope
+        way += move
+    return way
+"""
         },
     ),
     (
         "a sum over the moves",
         {
-            "distance": DISTANCE
-            + "    return lr * slope * sum((1 - beta ** (k + 1)) / (1 - beta) for k in range(t))"
+            "distance": """
+def distance(lr, beta, slope, t):
+    return lr * slope * sum((1 - beta ** (k + 1)) / (1 - beta) for k in range(t))
+"""
         },
     ),
     (
         "each gradient by how often it counts",
         {
-            "distance": DISTANCE
-            + "    age = np.arange(t)\n    return float(lr * slope * ((t - age) * beta**age).sum())"
+            "distance": """
+def distance(lr, beta, slope, t):
+    age = np.arange(t)
+    return float(lr * slope * ((t - age) * beta**age).sum())
+"""
         },
     ),
     (
         "the numbers written out",
         {
-            "edges": "top = sorted(eigenvalues)[-1]\n"
-            "edges = dict(ema=(2 + 2 * beta) / ((1 - beta) * top), lee=np.float64((2 + 2 * beta) / top))"
+            "edges": """
+top = sorted(eigenvalues)[-1]
+edges = dict(ema=(2 + 2 * beta) / ((1 - beta) * top), lee=np.float64((2 + 2 * beta) / top))
+"""
         },
     ),
     (
         "searched by halving",
         {
-            "edges": "def explodes(rate, share):\n"
-            "    return max(abs(np.roots([1, -(1 + beta - rate * share * x), beta])).max() for x in eigenvalues) > 1 + 1e-12\n\n"
-            "edges = {}\nfor form, share in {'lee': 1, 'ema': 1 - beta}.items():\n    low, high = 0.0, 1000.0\n"
-            "    for _ in range(60):\n        middle = (low + high) / 2\n"
-            "        low, high = (low, middle) if explodes(middle, share) else (middle, high)\n    edges[form] = high"
+            "edges": """
+def explodes(rate, share):
+    return (
+        max(abs(np.roots([1, -(1 + beta - rate * share * x), beta])).max() for x in eigenvalues) > 1 + 1e-12
+    )
+
+
+edges = {}
+for form, share in {"lee": 1, "ema": 1 - beta}.items():
+    low, high = 0.0, 1000.0
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if explodes(middle, share) else (middle, high)
+    edges[form] = high
+"""
         },
     ),
     (
         "the larger of two ends",
         {
-            "best-beta": BEST + "    x = lr * np.array([np.min(eigenvalues), np.max(eigenvalues)])\n"
-            "    betas = (1 - x**0.5) ** 2\n    return betas.max(), np.sqrt(betas.max())"
+            "best-beta": """
+def best_beta(lr, eigenvalues):
+    x = lr * np.array([np.min(eigenvalues), np.max(eigenvalues)])
+    betas = (1 - x**0.5) ** 2
+    return betas.max(), np.sqrt(betas.max())
+"""
         },
     ),
     (
         "a search by SciPy",
         {
-            "best-beta": BEST + "    from scipy.optimize import minimize_scalar\n\n    def slowest(b):\n"
-            "        return max(abs(np.roots([1, -(1 + b - lr * x), b])).max() for x in eigenvalues)\n\n"
-            "    found = minimize_scalar(slowest, bounds=(0, 1), method='bounded', options={'xatol': 1e-12})\n"
-            "    if slowest(0.0) < found.fun:\n        return 0.0, slowest(0.0)\n    return found.x, found.fun"
+            "best-beta": """
+def best_beta(lr, eigenvalues):
+    from scipy.optimize import minimize_scalar
+
+    def slowest(b):
+        return max(abs(np.roots([1, -(1 + b - lr * x), b])).max() for x in eigenvalues)
+
+    found = minimize_scalar(slowest, bounds=(0, 1), method="bounded", options={"xatol": 1e-12})
+    if slowest(0.0) < found.fun:
+        return 0.0, slowest(0.0)
+    return found.x, found.fun
+"""
         },
     ),
     (
         "PyTorch's form, looked back from",
         {
-            "nesterov": NESTEROV
-            + "    ahead, move = np.array(start, dtype=float), np.zeros(len(start))\n    points = [ahead]\n"
-            "    for _ in range(num_steps):\n        move = beta * move - lr * gradient(ahead)\n"
-            "        points.append(points[-1] + move)\n        ahead = points[-1] + beta * move\n    return np.stack(points)"
+            "nesterov": """
+def nesterov(gradient, start, lr, beta, num_steps):
+    ahead, move = np.array(start, dtype=float), np.zeros(len(start))
+    points = [ahead]
+    for _ in range(num_steps):
+        move = beta * move - lr * gradient(ahead)
+        points.append(points[-1] + move)
+        ahead = points[-1] + beta * move
+    return np.stack(points)
+"""
         },
     ),
     (
         "filled into an array, with the last two points",
         {
-            "nesterov": NESTEROV
-            + "    w = np.zeros((num_steps + 1, len(start)))\n    w[0] = start\n    for t in range(num_steps):\n"
-            "        m = beta * (w[t] - w[max(t - 1, 0)])\n        w[t + 1] = w[t] + m - lr * np.asarray(gradient(w[t] + m))\n    return w"
+            "nesterov": """
+def nesterov(gradient, start, lr, beta, num_steps):
+    w = np.zeros((num_steps + 1, len(start)))
+    w[0] = start
+    for t in range(num_steps):
+        m = beta * (w[t] - w[max(t - 1, 0)])
+        w[t + 1] = w[t] + m - lr * np.asarray(gradient(w[t] + m))
+    return w
+"""
         },
     ),
 ]

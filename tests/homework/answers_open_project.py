@@ -257,35 +257,61 @@ RIGHT = [
     (
         "SciPy's own interval",
         {
-            "interval": INTERVAL
-            + PIVOT
-            + "    from scipy.stats import ttest_1samp\n    d = (by_seed[first] - by_seed[second]).dropna()\n"
-            "    if d.std() < 1e-12:\n        return (d.mean(),) * 3\n    i = ttest_1samp(d, 0).confidence_interval()\n    return d.mean(), i.low, i.high"
+            "interval": """
+def paired_interval(runs, first, second):
+    from scipy.stats import t
+
+    by_seed = runs.pivot(index="seed", columns="setting", values="value")
+    from scipy.stats import ttest_1samp
+
+    d = (by_seed[first] - by_seed[second]).dropna()
+    if d.std() < 1e-12:
+        return (d.mean(),) * 3
+    i = ttest_1samp(d, 0).confidence_interval()
+    return d.mean(), i.low, i.high
+"""
         },
     ),
     (
         "dictionaries of seeds",
         {
-            "interval": INTERVAL
-            + "    a, b = ({r.seed: r.value for r in runs.itertuples() if r.setting == s} for s in (first, second))\n"
-            "    d = np.array([a[s] - b[s] for s in a if s in b])\n    h = t.isf(0.025, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))\n"
-            "    return np.array([d.mean(), d.mean() - h, d.mean() + h])"
+            "interval": """
+def paired_interval(runs, first, second):
+    from scipy.stats import t
+
+    a, b = ({r.seed: r.value for r in runs.itertuples() if r.setting == s} for s in (first, second))
+    d = np.array([a[s] - b[s] for s in a if s in b])
+    h = t.isf(0.025, len(d) - 1) * d.std(ddof=1) / np.sqrt(len(d))
+    return np.array([d.mean(), d.mean() - h, d.mean() + h])
+"""
         },
     ),
     (
         "merged, with the standard error of SciPy",
         {
-            "interval": INTERVAL
-            + "    from scipy.stats import sem\n    both = runs[runs.setting == first].merge(runs[runs.setting == second], on='seed')\n"
-            "    d = both.value_x - both.value_y\n    return d.mean(), *(d.mean() + sem(d) * t.ppf([0.025, 0.975], len(d) - 1))"
+            "interval": """
+def paired_interval(runs, first, second):
+    from scipy.stats import t
+    from scipy.stats import sem
+
+    both = runs[runs.setting == first].merge(runs[runs.setting == second], on="seed")
+    d = both.value_x - both.value_y
+    return d.mean(), *(d.mean() + sem(d) * t.ppf([0.025, 0.975], len(d) - 1))
+"""
         },
     ),
     (
         "the interval of the t-distribution itself",
         {
-            "interval": INTERVAL
-            + PAIRS
-            + "    low, high = t.interval(0.95, len(d) - 1, loc=d.mean(), scale=max(d.sem(), 1e-15))\n    return d.mean(), low, high"
+            "interval": """
+def paired_interval(runs, first, second):
+    from scipy.stats import t
+
+    by_seed = runs.pivot(index="seed", columns="setting", values="value")
+    d = (by_seed[first] - by_seed[second]).dropna()
+    low, high = t.interval(0.95, len(d) - 1, loc=d.mean(), scale=max(d.sem(), 1e-15))
+    return d.mean(), low, high
+"""
         },
     ),
 ]

@@ -439,75 +439,132 @@ def kind(eigenvalues):
 RIGHT = [
     (
         "backwards through a function",
-        {"product": PRODUCT + "    return torch.autograd.functional.vhp(loss, w.detach(), v)[1]"},
+        {
+            "product": """
+def product(loss, w, v):
+    return torch.autograd.functional.vhp(loss, w.detach(), v)[1]
+"""
+        },
     ),
     (
         "forwards over backwards",
-        {"product": PRODUCT + "    return torch.func.jvp(torch.func.grad(loss), (w.detach(),), (v,))[1]"},
+        {
+            "product": """
+def product(loss, w, v):
+    return torch.func.jvp(torch.func.grad(loss), (w.detach(),), (v,))[1]
+"""
+        },
     ),
     (
         "the weights of the caller, detached, and a graph kept",
         {
-            "product": PRODUCT
-            + "    x = torch.nn.Parameter(w.clone())\n    (g,) = torch.autograd.grad(loss(x), [x], create_graph=True)\n"
-            "    (g * v).sum().backward()\n    return x.grad"
+            "product": """
+def product(loss, w, v):
+    x = torch.nn.Parameter(w.clone())
+    (g,) = torch.autograd.grad(loss(x), [x], create_graph=True)
+    (g * v).sum().backward()
+    return x.grad
+"""
         },
     ),
     (
         "power iteration on c·1 − H",
         {
-            "smallest": POWER + "    c = 2 * abs(power(product, d)) + 1\n"
-            "    return c - power(lambda v: c * v - product(v), d)"
+            "smallest": """
+def power(times, d):
+    v = np.random.default_rng(0).standard_normal(d)
+    for _ in range(1000):
+        v = times(v / np.linalg.norm(v))
+    v = v / np.linalg.norm(v)
+    return v @ times(v)
+
+
+def smallest(product, d):
+    c = 2 * abs(power(product, d)) + 1
+    return c - power(lambda v: c * v - product(v), d)
+"""
         },
     ),
     (
         "the largest size first, and no second round where it is negative",
         {
-            "smallest": POWER + "    top = power(product, d)\n    if top < 0:\n        return top\n"
-            "    return power(lambda v: product(v) - top * v, d) + top"
+            "smallest": """
+def power(times, d):
+    v = np.random.default_rng(0).standard_normal(d)
+    for _ in range(1000):
+        v = times(v / np.linalg.norm(v))
+    v = v / np.linalg.norm(v)
+    return v @ times(v)
+
+
+def smallest(product, d):
+    top = power(product, d)
+    if top < 0:
+        return top
+    return power(lambda v: product(v) - top * v, d) + top
+"""
         },
     ),
     (
         "the whole matrix, column by column",
         {
-            "smallest": "def smallest(product, d):\n"
-            "    h = np.array([product(e) for e in np.eye(d)])\n    return np.linalg.eigvalsh((h + h.T) / 2).min()"
+            "smallest": """
+def smallest(product, d):
+    h = np.array([product(e) for e in np.eye(d)])
+    return np.linalg.eigvalsh((h + h.T) / 2).min()
+"""
         },
     ),
     (
         "the difference itself",
         {
-            "kink": KINK + "    def slope(x):\n        return a * x + c * np.sign(x)\n\n"
-            "    return (slope(w + eps) - slope(w - eps)) / (2 * eps), a"
+            "kink": """
+def reading_and_truth(a, c, w, eps):
+    def slope(x):
+        return a * x + c * np.sign(x)
+
+    return (slope(w + eps) - slope(w - eps)) / (2 * eps), a
+"""
         },
     ),
     (
         "signs in place of a comparison",
         {
-            "kink": KINK
-            + "    jump = (np.sign(w + eps) - np.sign(w - eps)) / 2\n    return np.array([a + c * jump / eps, a])"
+            "kink": """
+def reading_and_truth(a, c, w, eps):
+    jump = (np.sign(w + eps) - np.sign(w - eps)) / 2
+    return np.array([a + c * jump / eps, a])
+"""
         },
     ),
     (
         "sums over all pairs",
         {
-            "shift": SHIFT
-            + "    d = range(len(delta))\n    fixed = sum(hessian[i, j] * delta[i] * delta[j] for i in d for j in d)\n"
-            "    return 0.5 * fixed, 0.5 * sum(hessian[i, i] for i in d) * sigma * sigma"
+            "shift": """
+def shift_costs(hessian, delta, sigma):
+    d = range(len(delta))
+    fixed = sum(hessian[i, j] * delta[i] * delta[j] for i in d for j in d)
+    return 0.5 * fixed, 0.5 * sum(hessian[i, i] for i in d) * sigma * sigma
+"""
         },
     ),
     (
         "by eigenvalues",
         {
-            "shift": SHIFT + "    bends, axes = np.linalg.eigh(hessian)\n"
-            "    return 0.5 * (bends * (axes.T @ delta) ** 2).sum(), 0.5 * sigma**2 * bends.sum()"
+            "shift": """
+def shift_costs(hessian, delta, sigma):
+    bends, axes = np.linalg.eigh(hessian)
+    return 0.5 * (bends * (axes.T @ delta) ** 2).sum(), 0.5 * sigma**2 * bends.sum()
+"""
         },
     ),
     (
         "einsum",
         {
-            "shift": SHIFT
-            + "    return [np.einsum('i,ij,j', delta, hessian, delta) / 2, sigma**2 / 2 * np.einsum('ii', hessian)]"
+            "shift": """
+def shift_costs(hessian, delta, sigma):
+    return [np.einsum("i,ij,j", delta, hessian, delta) / 2, sigma**2 / 2 * np.einsum("ii", hessian)]
+"""
         },
     ),
     (
@@ -521,72 +578,130 @@ RIGHT = [
     (
         "a new state",
         {
-            "rescale": RESCALE + "    state = {k: w.clone() for k, w in model.state_dict().items()}\n"
-            "    for key, factor in {'0.weight': a, '0.bias': a, '2.weight': b, '2.bias': a * b, '4.weight': 1 / (a * b)}.items():\n"
-            "        state[key] *= factor\n    twin.load_state_dict(state)\n    return twin"
+            "rescale": """
+def rescale(model, a, b):
+    twin = copy.deepcopy(model)
+    state = {k: w.clone() for k, w in model.state_dict().items()}
+    for key, factor in {
+        "0.weight": a,
+        "0.bias": a,
+        "2.weight": b,
+        "2.bias": a * b,
+        "4.weight": 1 / (a * b),
+    }.items():
+        state[key] *= factor
+    twin.load_state_dict(state)
+    return twin
+"""
         },
     ),
     (
         "data changed in place",
         {
-            "rescale": RESCALE + "    twin[0].weight.data.mul_(a)\n    twin[0].bias.data.mul_(a)\n"
-            "    twin[2].weight.data.mul_(b)\n    twin[2].bias.data.mul_(a).mul_(b)\n    twin[4].weight.data.div_(a).div_(b)\n"
-            "    return twin"
+            "rescale": """
+def rescale(model, a, b):
+    twin = copy.deepcopy(model)
+    twin[0].weight.data.mul_(a)
+    twin[0].bias.data.mul_(a)
+    twin[2].weight.data.mul_(b)
+    twin[2].bias.data.mul_(a).mul_(b)
+    twin[4].weight.data.div_(a).div_(b)
+    return twin
+"""
         },
     ),
     (
         "new layers",
         {
-            "rescale": "def rescale(model, a, b):\n    net = nn.Sequential(*[copy.deepcopy(m) for m in model])\n"
-            "    for i, (w, c) in {0: (a, a), 2: (b, a * b), 4: (1 / (a * b), 1)}.items():\n"
-            "        net[i].weight = nn.Parameter(net[i].weight.detach() * w)\n"
-            "        net[i].bias = nn.Parameter(net[i].bias.detach() * c)\n    return net"
+            "rescale": """
+def rescale(model, a, b):
+    net = nn.Sequential(*[copy.deepcopy(m) for m in model])
+    for i, (w, c) in {0: (a, a), 2: (b, a * b), 4: (1 / (a * b), 1)}.items():
+        net[i].weight = nn.Parameter(net[i].weight.detach() * w)
+        net[i].bias = nn.Parameter(net[i].bias.detach() * c)
+    return net
+"""
         },
     ),
     (
         "a set of signs",
         {
-            "kind": KIND
-            + "    signs = {0 if abs(x) < 1e-9 else int(np.sign(x)) for x in eigenvalues}\n    if {1, -1} <= signs:\n"
-            "        return 'saddle'\n    return 'undecided' if 0 in signs else 'minimum' if signs == {1} else 'maximum'"
+            "kind": """
+def kind(eigenvalues):
+    signs = {0 if abs(x) < 1e-9 else int(np.sign(x)) for x in eigenvalues}
+    if {1, -1} <= signs:
+        return "saddle"
+    return "undecided" if 0 in signs else "minimum" if signs == {1} else "maximum"
+"""
         },
     ),
     (
         "rounded first",
         {
-            "kind": KIND + "    e = np.where(np.abs(eigenvalues) < 1e-9, 0, eigenvalues)\n"
-            "    if e.min() * e.max() < 0:\n        return 'saddle'\n    if not e.all():\n        return 'undecided'\n"
-            "    return 'minimum' if e[0] > 0 else 'maximum'"
+            "kind": """
+def kind(eigenvalues):
+    e = np.where(np.abs(eigenvalues) < 1e-9, 0, eigenvalues)
+    if e.min() * e.max() < 0:
+        return "saddle"
+    if not e.all():
+        return "undecided"
+    return "minimum" if e[0] > 0 else "maximum"
+"""
         },
     ),
     (
         "SciPy's own interval",
         {
-            "factor": FACTOR + "    from scipy.stats import ttest_1samp\n"
-            "    ends = ttest_1samp(logs, 0).confidence_interval(0.95)\n    m = np.exp(logs.mean())\n"
-            "    return m, (m if np.isnan(ends.low) else np.exp(ends.low)), (m if np.isnan(ends.high) else np.exp(ends.high))"
+            "factor": """
+from scipy.stats import t
+
+
+def sharper_by(recorded, level, lr, small, large):
+    rows = recorded[(recorded["level"] == level) & (recorded["lr"] == lr) & (recorded["status"] == "ok")]
+    table = rows.pivot(index="seed", columns="batch_size", values="largest_eigenvalue")
+    logs = np.log(table[large] / table[small]).dropna()
+    from scipy.stats import ttest_1samp
+
+    ends = ttest_1samp(logs, 0).confidence_interval(0.95)
+    m = np.exp(logs.mean())
+    return (
+        m,
+        (m if np.isnan(ends.low) else np.exp(ends.low)),
+        (m if np.isnan(ends.high) else np.exp(ends.high)),
+    )
+"""
         },
     ),
     (
         "dictionaries of seeds",
         {
-            "factor": "def sharper_by(recorded, level, lr, small, large):\n    from scipy.stats import t\n"
-            "    of = {small: {}, large: {}}\n    for row in recorded.itertuples():\n"
-            "        if row.status == 'ok' and row.level == level and row.lr == lr and row.batch_size in of:\n"
-            "            of[row.batch_size][row.seed] = row.largest_eigenvalue\n"
-            "    x = np.log([of[large][s] / of[small][s] for s in of[small] if s in of[large]])\n"
-            "    h = -t.ppf(0.025, len(x) - 1) * x.std(ddof=1) / len(x) ** 0.5\n"
-            "    return np.exp(x.mean() + np.array([0, -h, h]))"
+            "factor": """
+def sharper_by(recorded, level, lr, small, large):
+    from scipy.stats import t
+
+    of = {small: {}, large: {}}
+    for row in recorded.itertuples():
+        if row.status == "ok" and row.level == level and row.lr == lr and row.batch_size in of:
+            of[row.batch_size][row.seed] = row.largest_eigenvalue
+    x = np.log([of[large][s] / of[small][s] for s in of[small] if s in of[large]])
+    h = -t.ppf(0.025, len(x) - 1) * x.std(ddof=1) / len(x) ** 0.5
+    return np.exp(x.mean() + np.array([0, -h, h]))
+"""
         },
     ),
     (
         "merged, in logarithms to the base of ten",
         {
-            "factor": "def sharper_by(recorded, level, lr, small, large):\n"
-            "    import scipy.stats as st\n    r = recorded.query('level == @level and lr == @lr and status == \"ok\"')\n"
-            "    both = r[r.batch_size == large].merge(r[r.batch_size == small], on='seed')\n"
-            "    x = np.log10(both.largest_eigenvalue_x) - np.log10(both.largest_eigenvalue_y)\n"
-            "    h = st.t.ppf(0.975, len(x) - 1) * st.sem(x)\n    return tuple(10 ** v for v in (x.mean(), x.mean() - h, x.mean() + h))"
+            "factor": """
+def sharper_by(recorded, level, lr, small, large):
+    import scipy.stats as st
+
+    r = recorded.query('level == @level and lr == @lr and status == "ok"')
+    both = r[r.batch_size == large].merge(r[r.batch_size == small], on="seed")
+    x = np.log10(both.largest_eigenvalue_x) - np.log10(both.largest_eigenvalue_y)
+    h = st.t.ppf(0.975, len(x) - 1) * st.sem(x)
+    return tuple(10**v for v in (x.mean(), x.mean() - h, x.mean() + h))
+"""
         },
     ),
 ]

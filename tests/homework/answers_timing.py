@@ -243,23 +243,35 @@ RIGHT = [
     (
         "whole batches and a rest",
         {
-            "epoch": EPOCH + "    whole, rest = divmod(n, batch_size)\n"
-            "    ms = whole * max(floor, batch_size / rate)\n"
-            "    return (ms + max(floor, rest / rate) * (rest > 0)) / 1e3"
+            "epoch": """
+def epoch_seconds(n, batch_size, floor, rate):
+    whole, rest = divmod(n, batch_size)
+    ms = whole * max(floor, batch_size / rate)
+    return (ms + max(floor, rest / rate) * (rest > 0)) / 1e3
+"""
         },
     ),
     (
         "an array of sizes",
         {
-            "epoch": EPOCH + "    sizes = np.diff(np.append(np.arange(0, n, batch_size), n))\n"
-            "    return np.maximum(floor, sizes / rate).sum() * 1e-3"
+            "epoch": """
+def epoch_seconds(n, batch_size, floor, rate):
+    sizes = np.diff(np.append(np.arange(0, n, batch_size), n))
+    return np.maximum(floor, sizes / rate).sum() * 1e-3
+"""
         },
     ),
     (
         "examples are taken away",
         {
-            "epoch": EPOCH + "    seconds = 0\n    while n > 0:\n"
-            "        seconds += max(floor, min(n, batch_size) / rate) / 1000\n        n -= batch_size\n    return seconds"
+            "epoch": """
+def epoch_seconds(n, batch_size, floor, rate):
+    seconds = 0
+    while n > 0:
+        seconds += max(floor, min(n, batch_size) / rate) / 1000
+        n -= batch_size
+    return seconds
+"""
         },
     ),
     (
@@ -273,117 +285,189 @@ RIGHT = [
     (
         "an argmax over arrays",
         {
-            "crossing": "b = np.arange(1, 5000)\n"
-            "faster_from = b[np.argmax(np.maximum(gpu_floor, b / gpu_rate) < np.maximum(laptop_floor, b / laptop_rate))]"
+            "crossing": """
+b = np.arange(1, 5000)
+faster_from = b[np.argmax(np.maximum(gpu_floor, b / gpu_rate) < np.maximum(laptop_floor, b / laptop_rate))]
+"""
         },
     ),
     (
         "a list of readings, and a median by hand",
         {
-            "clock": CLOCK + "    for _ in range(warm_up):\n        update()\n"
-            "    wait()\n    ms = []\n    while len(ms) < repeats:\n        t = clock()\n        update()\n        wait()\n"
-            "        ms.append((clock() - t) * 1e3)\n    ms.sort()\n"
-            "    return (ms[(repeats - 1) // 2] + ms[repeats // 2]) / 2"
+            "clock": """
+def time_update(update, wait, clock, warm_up=3, repeats=5):
+    for _ in range(warm_up):
+        update()
+    wait()
+    ms = []
+    while len(ms) < repeats:
+        t = clock()
+        update()
+        wait()
+        ms.append((clock() - t) * 1e3)
+    ms.sort()
+    return (ms[(repeats - 1) // 2] + ms[repeats // 2]) / 2
+"""
         },
     ),
     (
         "the statistics module, and a wait after each warm-up",
         {
-            "clock": CLOCK + "    import statistics\n\n"
-            "    def once():\n        wait()\n        start = clock()\n        update()\n        wait()\n"
-            "        return clock() - start\n\n    for _ in range(warm_up):\n        once()\n"
-            "    return 1000 * statistics.median(once() for _ in range(repeats))"
+            "clock": """
+def time_update(update, wait, clock, warm_up=3, repeats=5):
+    import statistics
+
+    def once():
+        wait()
+        start = clock()
+        update()
+        wait()
+        return clock() - start
+
+    for _ in range(warm_up):
+        once()
+    return 1000 * statistics.median(once() for _ in range(repeats))
+"""
         },
     ),
     (
         "a system of equations",
         {
-            "two": TWO + "    a = np.array([[n / size_1, n], [n / size_2, n]])\n"
-            "    floor, slope = np.linalg.solve(a, 1000 * np.array([seconds_1, seconds_2]))\n    return floor, 1 / slope"
+            "two": """
+def floor_and_rate(n, size_1, seconds_1, size_2, seconds_2):
+    a = np.array([[n / size_1, n], [n / size_2, n]])
+    floor, slope = np.linalg.solve(a, 1000 * np.array([seconds_1, seconds_2]))
+    return floor, 1 / slope
+"""
         },
     ),
     (
         "a line through two points, as an array",
         {
-            "two": TWO
-            + "    b = np.array([size_1, size_2])\n    slope, floor = np.polyfit(b, 1000 * np.array([seconds_1, seconds_2]) * b / n, 1)\n"
-            "    return np.array([floor, 1 / slope])"
+            "two": """
+def floor_and_rate(n, size_1, seconds_1, size_2, seconds_2):
+    b = np.array([size_1, size_2])
+    slope, floor = np.polyfit(b, 1000 * np.array([seconds_1, seconds_2]) * b / n, 1)
+    return np.array([floor, 1 / slope])
+"""
         },
     ),
     (
         "the uses of each layer",
         {
-            "operations": OPERATIONS
-            + "sum(2 * x * (1 + (i >= frozen) + (i > frozen)) for i, x in enumerate(w))"
+            "operations": """
+def operations(sizes, frozen):
+    w = [a * b for a, b in zip(sizes[:-1], sizes[1:])]
+    return sum(2 * x * (1 + (i >= frozen) + (i > frozen)) for i, x in enumerate(w))
+"""
         },
     ),
     (
         "six less what is saved",
-        {"operations": OPERATIONS + "6 * sum(w) - 4 * sum(w[:frozen]) - 2 * w[frozen]"},
+        {
+            "operations": """
+def operations(sizes, frozen):
+    w = [a * b for a, b in zip(sizes[:-1], sizes[1:])]
+    return 6 * sum(w) - 4 * sum(w[:frozen]) - 2 * w[frozen]
+"""
+        },
     ),
     (
         "PyTorch counts",
         {
-            "operations": "def operations(sizes, frozen):\n"
-            "    from torch.utils.flop_counter import FlopCounterMode\n    net = mlp(sizes, seed=0)\n"
-            "    for w in list(net.parameters())[: 2 * frozen]:\n        w.requires_grad = False\n"
-            "    with FlopCounterMode(display=False) as counter:\n        net(torch.zeros(1, sizes[0])).sum().backward()\n"
-            "    return counter.get_total_flops()"
+            "operations": """
+def operations(sizes, frozen):
+    from torch.utils.flop_counter import FlopCounterMode
+
+    net = mlp(sizes, seed=0)
+    for w in list(net.parameters())[: 2 * frozen]:
+        w.requires_grad = False
+    with FlopCounterMode(display=False) as counter:
+        net(torch.zeros(1, sizes[0])).sum().backward()
+    return counter.get_total_flops()
+"""
         },
     ),
     (
         "the gradients are added by hand",
         {
-            "accumulate": ACCUMULATE + TOTAL + "    w = list(model.parameters())\n"
-            "    sums = [torch.zeros_like(x) for x in w]\n    for x, y, z in parts:\n"
-            "        loss = (z * F.cross_entropy(model(x), y, reduction='none')).sum()\n"
-            "        for s, g in zip(sums, torch.autograd.grad(loss, w)):\n            s += g / total\n"
-            "    for x, s in zip(w, sums):\n        x.grad = s"
+            "accumulate": """
+def accumulate(model, parts):
+    total = sum(weights.sum() for _, _, weights in parts)
+    w = list(model.parameters())
+    sums = [torch.zeros_like(x) for x in w]
+    for x, y, z in parts:
+        loss = (z * F.cross_entropy(model(x), y, reduction="none")).sum()
+        for s, g in zip(sums, torch.autograd.grad(loss, w)):
+            s += g / total
+    for x, s in zip(w, sums):
+        x.grad = s
+"""
         },
     ),
     (
         "the mean of a part, times its share",
         {
-            "accumulate": ACCUMULATE
-            + "    total = torch.cat([z for _, _, z in parts]).sum()\n    for w in model.parameters():\n        w.grad = None\n"
-            + PARTS
-            + "        share = weights.sum() / total\n"
-            "        (share * (weights * losses).sum() / weights.sum()).backward()"
+            "accumulate": """
+def accumulate(model, parts):
+    total = torch.cat([z for _, _, z in parts]).sum()
+    for w in model.parameters():
+        w.grad = None
+    for inputs, labels, weights in parts:
+        losses = F.cross_entropy(model(inputs), labels, reduction="none")
+        share = weights.sum() / total
+        (share * (weights * losses).sum() / weights.sum()).backward()
+"""
         },
     ),
     (
         "the sum first, divided in the end",
         {
-            "accumulate": ACCUMULATE
-            + "    model.zero_grad(set_to_none=False)\n"
-            + PARTS
-            + "        (weights @ losses).backward()\n    for w in model.parameters():\n"
-            "        w.grad /= sum(weights.sum() for _, _, weights in parts)"
+            "accumulate": """
+def accumulate(model, parts):
+    model.zero_grad(set_to_none=False)
+    for inputs, labels, weights in parts:
+        losses = F.cross_entropy(model(inputs), labels, reduction="none")
+        (weights @ losses).backward()
+    for w in model.parameters():
+        w.grad /= sum(weights.sum() for _, _, weights in parts)
+"""
         },
     ),
     (
         "whole updates, rounded up",
         {
-            "best": "def best_size(sizes, s_min, b_crit, floor, rate, load):\n"
-            "    import math\n    return min(sizes, key=lambda b: math.ceil(s_min * (1 + b_crit / b))"
-            " * (max(floor, b / rate) + load * b))"
+            "best": """
+def best_size(sizes, s_min, b_crit, floor, rate, load):
+    import math
+
+    return min(sizes, key=lambda b: math.ceil(s_min * (1 + b_crit / b)) * (max(floor, b / rate) + load * b))
+"""
         },
     ),
     (
         "arrays and argmin",
         {
-            "best": "def best_size(sizes, s_min, b_crit, floor, rate, load):\n"
-            "    b = np.array(list(sizes), dtype=float)\n"
-            "    t = s_min * (1 + b_crit / b) * (np.maximum(floor, b / rate) + load * b)\n    return b[t.argmin()]"
+            "best": """
+def best_size(sizes, s_min, b_crit, floor, rate, load):
+    b = np.array(list(sizes), dtype=float)
+    t = s_min * (1 + b_crit / b) * (np.maximum(floor, b / rate) + load * b)
+    return b[t.argmin()]
+"""
         },
     ),
     (
         "a loop that keeps the best",
         {
-            "best": "def best_size(sizes, s_min, b_crit, floor, rate, load):\n"
-            "    best, least = None, float('inf')\n    for b in sizes:\n        wait = load * b + max(floor, b / rate)\n"
-            "        if (total := wait * (s_min + s_min * b_crit / b)) < least:\n            best, least = b, total\n"
-            "    return best"
+            "best": """
+def best_size(sizes, s_min, b_crit, floor, rate, load):
+    best, least = None, float("inf")
+    for b in sizes:
+        wait = load * b + max(floor, b / rate)
+        if (total := wait * (s_min + s_min * b_crit / b)) < least:
+            best, least = b, total
+    return best
+"""
         },
     ),
 ]
