@@ -239,6 +239,7 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
     "scale_free_sharpness": ({"level": 9.0, "radii": {"1": 1.0}}, {"optimizer": "adam"}),
     "sharpness_digits": ({"levels": [9.0]}, {}),
     "six_training_sets": ({"num_train": 40, "levels": [9.0], "change_at": 9.0, "change_to": 9.0}, {}),
+    "talking_less": ({"num_steps": 100}, {"alone": 20}),
     "warm_up_digits": ({"num_epochs": 1}, {"warm_up": 0.5}),
     "wrong_labels_digits": ({"num_steps": 5}, {}),
 }

@@ -60,7 +60,14 @@ def machines():
     ax.yaxis.set_major_formatter("{x:,g}")
     for k, minutes, who in PUBLISHED:
         ax.plot(k, minutes, "o", color="black", markersize=6, zorder=4)
-        ax.annotate(who, (k, minutes), (-6, -12), textcoords="offset points", ha="right", zorder=4)
+        ax.annotate(
+            who,
+            (k, minutes),
+            (-7, 2 if who == "Mikami 2018" else -12),
+            textcoords="offset points",
+            ha="right",
+            zorder=4,
+        )
     moving = {"animated": True}
     (ideal,) = ax.plot([], [], "--", color=GREY, linewidth=1.2, **moving)
     (line,) = ax.plot([], [], color=BLUE, linewidth=2.6, **moving)
@@ -94,11 +101,11 @@ def machines():
         )
 
     controls = {
-        "b_crit": Control("critical batch B_crit", [100, 300, 1000, 3000, 10_000, 30_000, 100_000], 10_000),
-        "rate": Control("examples per s and worker", [10, 30, 100, 140, 300, 1000, 3000], 140),
-        "bandwidth": Control("bandwidth (Gbit/s)", [0.1, 1, 10, 50, 100, 400, 3000], 50),
+        "b_crit": Control("B_crit", [100, 300, 1000, 3000, 10_000, 30_000, 100_000], 10_000),
+        "rate": Control("examples/s each", [10, 30, 100, 140, 300, 1000, 3000], 140),
+        "bandwidth": Control("Gbit/s", [0.1, 1, 10, 50, 100, 400, 3000], 50),
         "latency": Control("latency (µs)", [1, 3, 10, 30, 100, 300, 1000], 10),
-        "num_weights": Control("weights (millions)", [0.1, 1, 5, 25.6, 100, 340, 1000], 25.6),
+        "num_weights": Control("million weights", [0.1, 1, 5, 25.6, 100, 340, 1000], 25.6),
     }
     return fig, update, controls
 

@@ -32,12 +32,12 @@ from course_utils.training import minibatches, sgd_step
 NUM_STEPS, BATCH_SIZE, LR = 50, 64, 0.1
 CASES = {  # what is done, and what is wrong with it
     "equal shards": "nothing",
-    "unequal shards": "a mean of means gives the examples of the smaller shards more weight",
-    "padded last batch": "examples are repeated, so that the short last batch of an epoch has equal shards",
-    "batch norm": "each worker normalises by the statistics of its own shard",
-    "own shuffles": "each worker shuffles by a seed of its own: shards overlap",
-    "the same shard": "no worker knows its rank: all compute the same gradient",
-    "sum for mean": "gradients are added up: as if η were k times as large",
+    "unequal shards": "a mean of means favours the smaller shards",
+    "padded last batch": "examples repeated until k divides the batch",
+    "batch norm": "each worker has the statistics of its shard",
+    "own shuffles": "a seed for each worker: shards overlap",
+    "the same shard": "no worker knows its rank",
+    "sum for mean": "as if η were k times as large",
 }
 
 
@@ -63,16 +63,20 @@ def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeou
         run = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", timeout=timeout)
         if run.returncode:
             raise WorkerLost(_obituary(run.stderr))
-        return json.loads(out.read_text("utf-8"))
+        return json.loads(out.read_text(encoding="utf-8"))
 
 
 def _obituary(text: str) -> str:
     """Return who died first and how, from what torchrun reports at the end of `text`."""
-    first = text.rpartition("Root Cause")[2]
-    found = re.search(r"rank\s*: (\d+).*?exitcode\s*: (-?\d+)", first, re.S)
-    if not found:
+    report = text[text.rfind("FAILED") :]
+    deaths = [
+        (r, int(code)) for r, code in re.findall(r"rank\s*: (\d+).*?exitcode\s*: (-?\d+)", report, re.S)
+    ]
+    if not deaths:
         return f"torchrun could not run the workers: {text[-1000:]}"
-    rank, code = found[1], int(found[2])
+    # One that was killed comes first: the others only lost their connection to it, or were ended (SIGTERM) after it.
+    killed = [death for death in deaths if death[1] < 0 and death[1] != -signal.SIGTERM]
+    rank, code = (killed or deaths[-1:])[0]
     how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
     told = re.findall(r"^(?:\[rank\d+\]: )?(\w*Error: .*)", text, re.M)
     return f"the worker of rank {rank} {how}" + (f": {told[0]}" if code > 0 and told else "")
@@ -150,7 +154,7 @@ def talk_less(
 
     Each makes `alone` updates, H, by itself; then comes an outer step. `tell(step, model)` is called after it.
     """
-    models = [mlp((784, 128, 10), seed=seed) for _ in ranks]
+    models = [mlp((784, 128, 10), seed=seed).to(digits.images.device) for _ in ranks]
     center = [w.detach().clone() for w in models[0].parameters()]
     velocity = [torch.zeros_like(w) for w in center]
     orders = [torch.Generator().manual_seed(1000 * seed + rank) for rank in ranks]
@@ -159,9 +163,8 @@ def talk_less(
         for rank, model, order, queue in zip(ranks, models, orders, queues, strict=True):
             if not queue:
                 part = torch.arange(len(digits))[rank::k]
-                queue += [
-                    part[b] for b in minibatches(len(part), BATCH_SIZE, generator=order, drop_last=True)
-                ]
+                size = min(BATCH_SIZE, len(part))
+                queue += [part[b] for b in minibatches(len(part), size, generator=order, drop_last=True)]
             batch = queue.pop()
             model.zero_grad()
             F.cross_entropy(model(digits.images[batch]), digits.labels[batch]).backward()
@@ -225,7 +228,7 @@ def main() -> None:
     rank, k = dist.get_rank(), dist.get_world_size()
     result = TASKS[options.task](rank, k, options)
     if rank == 0:
-        options.out.write_text(json.dumps(result), "utf-8")
+        options.out.write_text(json.dumps(result), encoding="utf-8")
     dist.destroy_process_group()
 
 

@@ -8,6 +8,7 @@ Plain SGD has more rates than its six, those that the linear and the square-root
 workers together have looked at, `updates` how many updates followed one another.
 """
 
+import functools
 import math
 
 import torch
@@ -66,7 +67,12 @@ everything = [
 ]
 grid = list({str(cell): cell for cell in cells(everything, range(2)) + cells(chosen(), range(5))}.values())
 columns = ["updates", "examples", "train_loss", "train_accuracy", "valid_accuracy", "test_accuracy"]
-test_set = load_mnist(full=True)[2]
+
+
+@functools.cache
+def test_digits():
+    """Return MNIST's 10,000 test digits."""
+    return load_mnist(full=True)[2]
 
 
 def rule(recipe, weights, lr):
@@ -112,7 +118,7 @@ def run(recipe, lr, setting, seed):
     batches = epochs(num_epochs, small if "small" in recipe else large, n, generator)
     step, updates = rule(recipe, list(model.parameters()), lr), len(batches)
     go(model, train_set, batches, step, updates / 4 if "warm-up" in recipe else 0)
-    (loss, accuracy), *others = (evaluate(model, split) for split in (train_set, valid_set, test_set))
+    (loss, accuracy), *others = (evaluate(model, split) for split in (train_set, valid_set, test_digits()))
     if not math.isfinite(loss):
         return {"status": "diverged", "updates": updates, "examples": examples}
     reached = (updates, examples, float(f"{loss:.5g}"), accuracy, *(a for _, a in others))

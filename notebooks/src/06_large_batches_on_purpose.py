@@ -25,7 +25,7 @@ from lessons.lesson_6 import draw
 explore(*draw.machines())
 
 # %% [markdown]
-# Play before you read on. Find out which of the sliders moves the place where the curve turns up again; make a network so bad that no second machine is worth having; and one with which ten thousand are.
+# Play before you read on. Which slider moves the place where the curve turns up again? Make a network so bad that no second machine is worth having.
 #
 # After this lesson you can
 #
@@ -85,9 +85,9 @@ pd.DataFrame({"off by, of the gradient's length": {n: f"{v:.1g}" for n, v in off
 
 # %% [markdown]
 # Four equal shards of 16 give the gradient of the whole batch, up to rounding.
-# Four unequal ones don't: their mean of means lets each of the eight examples in a small shard count five times as much as one of the forty.
+# Four unequal ones don't: an example in a shard of eight counts five times as much as one of the forty.
 #
-# So much for one update in one process. Now with real workers.
+# Now with real workers.
 # `torchrun` starts k processes of one script, and `DistributedDataParallel` averages their gradients as soon as `backward()` has them.
 # What each process does is the loop of lesson 1 with one line more:
 #
@@ -101,8 +101,8 @@ pd.DataFrame({"off by, of the gradient's length": {n: f"{v:.1g}" for n, v in off
 #     sgd_step(model.parameters(), lr)                           # the same step everywhere
 # ```
 #
-# Nothing is sent but gradients, and no worker is the master: all of them take the same step from the same weights.
-# ([The script](https://pytorch.org/docs/stable/elastic/run.html) is `lessons/lesson_6/workers.py`; its head says how to run it on several machines.)
+# Nothing is sent but gradients: all take the same step from the same weights.
+# (The script is `lessons/lesson_6/workers.py`; its head says how to run it on several machines.)
 #
 # **Guess.** One of these makes the weights differ from those of one process by no more than rounding. Which?
 # `"padded last batch"` (examples repeated until it divides by k), `"batch norm"`, `"own shuffles"` (a seed for each worker), or `"equal shards"`?
@@ -129,12 +129,11 @@ reply(guess_case, same[0])
 # <details><summary>After your guess</summary>
 #
 # After 50 updates, equal shards have the weights of one process to seven digits: a large batch *is* many workers.
-# Every other line is a run that trains, lowers its loss and raises no error, and is no longer the run that you think it is.
-# The sum in place of the mean is a learning rate k times as large; batch norm computes its statistics on B/k examples, so that B is not what the batch normalisation sees; and a padded batch counts some examples twice.
+# Every other line trains, lowers its loss, raises no error, and is another run than you think.
 #
 # </details>
 #
-# What if a worker dies? The others wait for its gradients. `torchrun` sees it, ends them all, and names the rank; with `--max-restarts` it starts all of them again, and they go on from the last checkpoint: weights, *velocity* and the number of the update. A test kills one in the middle and finds the weights of an undisturbed run.
+# What if a worker dies? `torchrun` ends them all and names the rank. With `--max-restarts` it starts all of them again; to go on they need a checkpoint of the weights, the *velocity* and the number of the update.
 #
 # ## 6.2 How many machines is a job worth?
 #
@@ -143,51 +142,41 @@ reply(guess_case, same[0])
 #
 # $$\textbf{(1)}\quad t(B, k) = \frac{B}{k\,r} + 2\,(k-1)\left(\ell + \frac{4P}{k\,b}\right)$$
 #
-# The first term falls with k. The second does not: its bandwidth part grows towards 8P/b, its latency part grows for ever.
+# The first term falls with k, the second grows: its bandwidth part towards 8P/b, its latency part for ever.
 # And a larger batch needs fewer updates, but only up to a point. [Lesson 3](deeper/3a_where_larger_batches_stop_paying.ipynb) measured it: with E examples where batches are small, the target needs
 #
 # $$\textbf{(2)}\quad \text{updates} = \frac{E}{B_\text{crit}}\left(1 + \frac{B_\text{crit}}{B}\right)$$
 #
-# The explorer multiplies (1) and (2) and takes the best B for each k. It is a calculation on paper, past what this machine can show: nothing overlaps, and every worker is as fast as its neighbour.
+# The explorer multiplies (1) and (2) and takes the best B for each k. It is a calculation on paper; no time was measured for it. Nothing overlaps, and all workers are equally fast.
 
 
 # %% worth
-def worth(b_crit, num_weights=25.6e6, rate=140, bandwidth=50e9 / 8, latency=10e-6):
-    """Return the number of workers with which the target is reached soonest, its minutes, and its batch size."""
-    job = {
-        "rate": rate,
-        "num_weights": num_weights,
-        "bandwidth": bandwidth,
-        "latency": latency,
-    }
+def worth(b_crit):
+    """Return the number of workers that is soonest done, the minutes, and the batch size."""
+    ring = {"num_weights": 25.6e6, "bandwidth": 50e9 / 8, "latency": 10e-6}
     ks = [2**j for j in range(17)]
-    minutes, sizes = draw.minutes_to_target(ks, b_crit=b_crit, **job)
+    minutes, sizes = draw.minutes_to_target(ks, b_crit=b_crit, rate=140, **ring)
     best = int(minutes.argmin())
-    return ks[best], minutes[best], sizes[best]
+    return f"{ks[best]:,}", f"{minutes[best]:,.0f}", f"{sizes[best]:,.0f}"
 
 
-rows = {f"{b:,}": worth(b) for b in (100, 1000, 10_000, 100_000)}
-shown = [
-    [f"{k:,}", f"{minutes:,.0f}", f"{size:,.0f}"] for k, minutes, size in rows.values()
-]
+shown = {f"{b:,}": worth(b) for b in (100, 1000, 10_000, 100_000)}
 columns = ["workers", "minutes", "batch size B"]
-pd.DataFrame(shown, index=pd.Index(rows, name="B_crit"), columns=columns)
+pd.DataFrame(shown, index=columns).T.rename_axis("B_crit")
 
 # %% [markdown]
 # A hundred times the critical batch is worth about ten times the machines and a tenth of the time, and the best batch grows with it: the *problem* decides how many machines it is worth, the network only how dear they are.
 # On our digits, where lesson 3 found B_crit = 100, a data centre would be wasted.
 #
-# What was published lies on the dashed line or below it: these jobs had large critical batches, talked while they computed, and the later ones ran on faster chips.
-# Three remarks for those who know the lecture's list of five papers (C50).
+# The published runs lie on the dashed line or below it: their chips differ, and they talked while they computed.
+# Three remarks on the lecture's list of five papers (C50).
 # "ImageNet in one minute" (C48) is a slip: the paper of Goyal et al. says one *hour* in its title; 1.2 minutes came two years later, with 2,048 V100 and B = 81,920 (Yamazaki et al. 2019).
-# BERT in 76 minutes and ResNet in 15 are as their titles say.
 # "About 30,000 examples in a batch" is right for the first of the papers (C49): 32,768, and twice as many while sequences are short.
 #
 # ## 6.3 The recipes, in a fair fight
 #
-# A large batch that trains as well as a small one: can one have both?
-# Lesson 3 saw the problem, too few updates, and what stands against a larger rate, the wall.
-# Its answers have names. Two of them change the *direction's length for each layer*:
+# Lesson 3 saw the problem of large batches, too few updates, and what stands against longer ones, the wall.
+# Two recipes choose the length of a step *for each layer*:
 
 
 # %% lars
@@ -218,7 +207,7 @@ def lamb_move(w, m, v, lr, eps=1e-6):
 # %% guess-large
 guess_large = None  # per cent of the test digits; a number, or None to skip
 
-# %% chosen tags=["reveal"]
+# %% chosen
 recorded = read_results("large_batch_recipes")
 recorded["setting"] = recorded["setting"].fillna(0)
 names = ["recipe", "lr", "setting"]
@@ -247,9 +236,9 @@ reply(guess_large, test["rate unchanged"].mean(), "%")
 # The rules would lengthen the steps, but beyond 1/4 the wall is near: × √16 ends at 23 %, and at 39 % with warm-up; × 16 is chance.
 #
 # The recipes win back more than half. Momentum, Nesterov, LARS and LAMB come within two points or so of the small batch, Adam within 0.8 ± 0.5.
-# LARS and LAMB, made for large batches, are not ahead of the old ones, once all have six settings. Nado et al. (2021) found the same at 32,768.
+# LARS and LAMB, made for large batches, are not ahead of the old ones; Nado et al. (2021) found the same.
 #
-# And both, speed and results? Sixteen workers can share these 80 updates, and most of the loss is won back. Not all of it: no recipe reaches the small batch. With thousands of updates left, as on ImageNet, Goyal et al. had both, 23.74 % of errors at B = 8,192 against 23.60 % at 256.
+# And both, speed and results? Sixteen workers can share these 80 updates, and no recipe quite reaches the small batch. On ImageNet, with thousands of updates left, Goyal et al. had both: 23.74 % of errors at B = 8,192 against 23.60 % at 256.
 #
 # </details>
 
@@ -331,24 +320,15 @@ loss = by_seed(recorded, "train_loss", *names)
 thirds = {"small": "small batch, SGD", "large, rate unchanged": "rate unchanged"}
 thirds["large, on purpose"] = "Adam"
 rows = {
-    title: [
-        "1" if title == "small" else "16",
-        f"{updates[best[name]]:,.0f}",
-        f"{interval(loss[best[name]]):.2g}",
-        f"{interval(test[name]):.1f}",
-    ]
-    for title, name in thirds.items()
+    "workers with 64 examples each": ["1", "16", "16"],
+    "updates in a row": [f"{updates[best[n]]:,.0f}" for n in thirds.values()],
+    "training loss": [f"{interval(loss[best[n]]):.2g}" for n in thirds.values()],
+    "test accuracy (%)": [f"{interval(test[n]):.1f}" for n in thirds.values()],
 }
-lines = [
-    "workers with 64 examples each",
-    "updates in a row",
-    "training loss",
-    "test accuracy (%)",
-]
-pd.DataFrame(rows, index=lines)
+pd.DataFrame(rows, index=list(thirds)).T
 
 # %% [markdown]
-# What the lecture calls worse in optimisation and in generalisation is mostly too few steps of too small a length. Recipes lengthen the steps; nothing here gives the updates back.
+# Recipes lengthen the steps; nothing here gives the updates back.
 #
 # ## Summary
 #
@@ -396,7 +376,7 @@ check("6C", megabytes)
 # solution("6C")
 
 # %% [markdown]
-# **Further.** Set `num_workers = 4` and run the page again: which of the differences grow, and why does the sum's? Then write a case of your own into `shard_of` in `workers.py`: dropout, with a seed for each worker.
+# **Further.** Set `num_workers = 4` and run the page again: which of the differences grow, and why does the sum's?
 #
 # ## Why would anybody want a large batch?
 #
@@ -407,7 +387,6 @@ check("6C", megabytes)
 # **References.** Hung-yi Lee, "Batch and Momentum", Machine Learning 2021: claims C47 to C50 ·
 # P. Goyal et al., [arXiv 1706.02677](https://arxiv.org/abs/1706.02677): linear rule and warm-up; T. Akiba et al., [arXiv 1711.04325](https://arxiv.org/abs/1711.04325); Y. You et al., LARS, [arXiv 1708.03888](https://arxiv.org/abs/1708.03888), and LAMB, [arXiv 1904.00962](https://arxiv.org/abs/1904.00962); V. Gupta et al., SWAP, [arXiv 2001.02312](https://arxiv.org/abs/2001.02312): the five papers ·
 # M. Yamazaki et al., [arXiv 1903.12650](https://arxiv.org/abs/1903.12650): 1.2 minutes ·
-# E. Hoffer et al., [arXiv 1705.08741](https://arxiv.org/abs/1705.08741): training longer; S. Smith et al., [arXiv 1711.00489](https://arxiv.org/abs/1711.00489): the growing batch ·
-# T. Lin et al., [arXiv 1808.07217](https://arxiv.org/abs/1808.07217): post-local SGD; A. Douillard et al., [arXiv 2311.08105](https://arxiv.org/abs/2311.08105): DiLoCo ·
+# A. Douillard et al., [arXiv 2311.08105](https://arxiv.org/abs/2311.08105): DiLoCo ·
 # Z. Nado et al., [arXiv 2102.06356](https://arxiv.org/abs/2102.06356): tuned old optimisers against LARS and LAMB ·
 # S. McCandlish et al., [arXiv 1812.06162](https://arxiv.org/abs/1812.06162): (2)
