@@ -147,7 +147,9 @@ def box(claim: Claim, seen: bool = True) -> str:
     """Return what `verdict` displays, as HTML: the claim in quotation marks, below it the badge and what is true."""
     badge, text = judgement(claim, seen)
     color = COLORS[claim.verdict] if seen else "#555555"
-    table = next(filter(os.path.exists, ("claims.md", "../claims.md")), "claims.md")  # of the page, or of its copy
+    table = next(
+        filter(os.path.exists, ("claims.md", "../claims.md")), "claims.md"
+    )  # of the page, or of its copy
     label = f'<a href="{table}" title="all verdicts">{claim.id}</a>'
     return (
         " \n"  # by its first line JupyterLab labels what is collapsed

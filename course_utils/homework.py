@@ -37,7 +37,9 @@ class Paper:
         self.assignment, self.student_id = assignment, plain_id(student_id)
 
     def __repr__(self) -> str:
-        return f"Paper({self.assignment!r}, {self.student_id!r})"  # by which a paper's own test knows it again
+        return (
+            f"Paper({self.assignment!r}, {self.student_id!r})"  # by which a paper's own test knows it again
+        )
 
     def seed(self, name: str) -> int:
         """Return a whole number from 0 to 2³² − 1 for the constant `name`."""

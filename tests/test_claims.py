@@ -286,7 +286,9 @@ def course(tmp_path):
     deeper = tmp_path / "src" / "deeper" / "1a_cats.py"
     deeper.parent.mkdir(parents=True)
     deeper.write_text('# %% [markdown]\n# # Cats\n\n# %%\nverdict("C05", True)\n', encoding="utf-8")
-    (tmp_path / "src" / "01_animals.py").write_text("# %% [markdown]\n# # 1 · What sleeps?\n", encoding="utf-8")
+    (tmp_path / "src" / "01_animals.py").write_text(
+        "# %% [markdown]\n# # 1 · What sleeps?\n", encoding="utf-8"
+    )
     return tmp_path
 
 
