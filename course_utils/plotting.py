@@ -12,7 +12,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.font_manager import get_font_names
-from matplotlib.patheffects import withStroke
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from course_utils.results import mean_interval
@@ -122,21 +121,3 @@ def mark_guess(ax: Axes, guess: float | None, *, low: float, high: float, axis: 
         ax.axvline(guess, **style)
         ax.text(guess, 0.98, transform=ax.get_xaxis_transform(), ha="center", va="top", rotation=90, **label)
     return f" Your guess, {guess:g}, is drawn as a dashed line."
-
-
-def mark_choice(ax: Axes, guess: str | None, places: dict[str, tuple[float, float]]) -> str:
-    """Ring the place (in data coordinates) that stands for the reader's `guess`, and return a sentence as above.
-
-    Raises ValueError where the guess is none of `places`.
-    """
-    if guess is None:
-        return ""
-    if guess not in list(places):
-        choices = ", ".join(map(repr, places))
-        raise ValueError(f"a guess here is one of {choices}, or None to skip it, got {guess!r}")
-    halo = [withStroke(linewidth=5, foreground="white")]  # so that it shows on a dark map too
-    ring = {"markersize": 18, "markerfacecolor": "none", "markeredgecolor": GUESS, "markeredgewidth": 2}
-    ax.plot(*places[guess], "o", **ring, path_effects=halo, zorder=6)
-    label = {"xytext": (13, 9), "textcoords": "offset points", "color": GUESS, "bbox": LABEL_BOX, "zorder": 7}
-    ax.annotate("your guess", places[guess], **label)
-    return f" Your guess, {guess}, is ringed."

@@ -15,11 +15,11 @@ from course_utils.plotting import (
     batch_axis,
     batch_color,
     bundle,
-    mark_choice,
     mark_guess,
     plot_band,
     show,
 )
+from lessons.lesson_2.draw import mark_choice
 
 STYLE = Path(__file__).parents[1] / "course_utils" / "course.mplstyle"
 

@@ -2,10 +2,11 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.patheffects import withStroke
 from matplotlib.ticker import LogLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import batch_axis, batch_color, mark_choice, mark_guess
+from course_utils.plotting import GUESS, LABEL_BOX, batch_axis, batch_color, mark_guess
 
 TICKS = [1, 10, 100, 1000, 10_000, 60_000]
 FLOORS = [0.01, 0.02, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.5, 0.7, 1, 2, 5, 10]
@@ -314,3 +315,21 @@ def prediction(recorded, expected):
         "the curves expected of a GPU start at the same floor or below it and bend beyond a thousand. They are not "
         "measured."
     )
+
+
+def mark_choice(ax, guess: str | None, places: dict[str, tuple[float, float]]) -> str:
+    """Ring the place (in data coordinates) that stands for the reader's `guess`, and return it as a sentence for the alt text.
+
+    Raises ValueError where the guess is none of `places`.
+    """
+    if guess is None:
+        return ""
+    if guess not in list(places):
+        choices = ", ".join(map(repr, places))
+        raise ValueError(f"a guess here is one of {choices}, or None to skip it, got {guess!r}")
+    halo = [withStroke(linewidth=5, foreground="white")]  # so that it shows on a dark map too
+    ring = {"markersize": 18, "markerfacecolor": "none", "markeredgecolor": GUESS, "markeredgewidth": 2}
+    ax.plot(*places[guess], "o", **ring, path_effects=halo, zorder=6)
+    label = {"xytext": (13, 9), "textcoords": "offset points", "color": GUESS, "bbox": LABEL_BOX, "zorder": 7}
+    ax.annotate("your guess", places[guess], **label)
+    return f" Your guess, {guess}, is ringed."
