@@ -62,7 +62,7 @@ WRONG = [
     ("6B", guarded(lambda w, g, lr, c: lr), "the same for every layer"),
     ("6B", guarded(lambda w, g, lr, c: lr * c * abs(w).max() / abs(g).max()), "largest entry"),
     ("6B", guarded(lambda w, g, lr, c: lr * c * abs(w).sum() / abs(g).sum()), "sum of absolute values"),
-    ("6B", unguarded, "finite number is wanted"),
+    ("6B", unguarded, "infinity and NaN are none"),
     ("6B", zero_stays_zero, "rate of zero"),
     ("6B", trust_everywhere, "trust goes with the ratio"),
     ("6C", 3000, "after every update"),
