@@ -188,6 +188,7 @@ SMALLER = {  # a page's budget, where it is large: what is found does not hang o
     r'"num_epochs": \d+': '"num_epochs": 1',
     r"limit=4000": "limit=10",
     r"level = 0.05": "level = 0.5",
+    r"rounds=\d+": "rounds=2",
 }
 PAGES = [source for source in sources() if re.search(r'^device = "cpu"', source.read_text("utf-8"), re.M)]
 
