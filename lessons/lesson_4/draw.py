@@ -143,7 +143,7 @@ def equal_loss(curvature):
     return fig, (
         "Recorded λ_max, five seeds. Left, against the training loss at η = 1/4: it falls for every batch size and is "
         f"higher for larger ones; at 0.05 it is {ends[0]:.2f} for B = 16 and {ends[1]:.2f} for the full batch. Right, at "
-        "a loss of 0.05 against η/B: small batches lie near one falling line, the full batch lies level until η = 1/2."
+        "a loss of 0.05 against η/B: those of B = 16 and 64 fall side by side, the full batch lies level until η = 1/2."
     )
 
 

@@ -126,7 +126,7 @@ def recipes(accuracy, updates, guess=None):
             ax.axvline(mean[name], color=color, linewidth=1, linestyle=":")
         ax.errorbar(mean[name], y, xerr=half[name], fmt="s" if small else "o", color=color, capsize=3)
     ax.set_yticks(range(len(order)), [f"{name}  ({updates[name]:,.0f})" for name in order])
-    ax.set(xlabel="test accuracy (%)", title="Equal epochs, and the updates in a row that they took")
+    ax.set(xlabel="test accuracy (%)", title="Equal epochs (updates in a row), 5 seeds, 95 % intervals")
     told = mark_guess(ax, guess, low=0, high=100, axis="x")
     words = ", ".join(f"{name} {mean[name]:.1f} ± {half[name]:.1f}" for name in order[::-1])
     return fig, f"Test accuracy in per cent with 95 % intervals over {len(accuracy)} seeds: {words}.{told}"
@@ -141,7 +141,7 @@ def talking(losses, accuracy, num_steps=200, guess=None):
     names = {0.0: ("mean of the weights", BLUE, "o"), 0.9: ("outer momentum 0.9", ORANGE, "s")}
     words = []
     for ax, values, label in zip(
-        axes, (losses, accuracy), ("training loss", "test accuracy (%)"), strict=True
+        axes, (losses, accuracy), ("training loss (nats)", "test accuracy (%)"), strict=True
     ):
         for beta, (name, color, marker) in names.items():
             aside = 1.06 if beta else 0.94  # so that both intervals can be seen
@@ -163,7 +163,7 @@ def talking(losses, accuracy, num_steps=200, guess=None):
         ax.set(xscale="log", xlabel=f"times that the workers talk in {num_steps} updates", ylabel=label)
         ax.set_xticks(num_steps / alone, [f"{num_steps // h}\n(H = {h})" for h in alone])
         ax.xaxis.set_minor_locator(NullLocator())
-    axes[0].set(yscale="log", title="What they fit")
+    axes[0].set(yscale="log", title="What they fit (5 seeds, 95 %)")
     axes[1].set(title="What they read")
     axes[1].legend(loc="lower right")
     told = mark_guess(axes[1], guess, low=0, high=100)

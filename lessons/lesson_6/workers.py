@@ -45,7 +45,7 @@ class WorkerLost(RuntimeError):
     """A worker ended before its task; the message names its rank and how it ended."""
 
 
-def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeout: float = 300):
+def launch(task: str, num_workers: int, *options: str, timeout: float = 300):
     """Run `task` by torchrun on `num_workers` processes of this machine and return what rank 0 wrote as JSON.
 
     Raises WorkerLost where a worker ended before its time, TimeoutExpired (seconds) where all of them hang.
@@ -53,7 +53,7 @@ def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeou
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        shape = ["--nproc-per-node", str(num_workers), "--max-restarts", str(restarts)]
+        shape = ["--nproc-per-node", str(num_workers)]
         command = [*torchrun, *shape, "-m", __name__, task, "--out", str(out), *options]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if sys.platform == "linux":
@@ -185,35 +185,21 @@ def quiet(rank: int, k: int, options) -> list[float]:
 # ---- a worker that dies
 
 
-def survive(rank: int, k: int, options) -> list[float]:
-    """Return the weights, (P,), after 50 updates with a checkpoint every 10; the worker `--kill` dies at update 25.
-
-    It dies once, as by kill −9; torchrun then starts all of them again, and they go on from the checkpoint.
-    """
-    digits, checkpoint = load_mnist()[0], Path(options.checkpoint)
-    model = mlp((784, 128, 10), seed=0)
-    velocity, done = [torch.zeros_like(w) for w in model.parameters()], 0
-    if checkpoint.exists():
-        saved = torch.load(checkpoint)
-        model.load_state_dict(saved["model"])
-        velocity, done = saved["velocity"], saved["step"]
+def lose_one(rank: int, k: int, options) -> None:
+    """Train for 50 updates; the worker `--kill` dies at update 25, as by kill −9."""
+    digits, model = load_mnist()[0], mlp((784, 128, 10), seed=0)
     both = DistributedDataParallel(model)
-    order = torch.Generator().manual_seed(0)
-    batches = minibatches(len(digits), BATCH_SIZE, generator=order)
-    for step in range(done + 1, NUM_STEPS + 1):
-        if step == 25 and rank == options.kill and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
+    batches = minibatches(len(digits), BATCH_SIZE, generator=torch.Generator().manual_seed(0))
+    for step, batch in enumerate(batches[:NUM_STEPS], start=1):
+        if step == 25 and rank == options.kill:
             os.kill(os.getpid(), signal.SIGKILL)
-        mine = batches[step - 1].tensor_split(k)[rank]
+        mine = batch.tensor_split(k)[rank]
         model.zero_grad()
         F.cross_entropy(both(digits.images[mine]), digits.labels[mine]).backward()
-        sgd_step(model.parameters(), LR, velocity, 0.9)
-        if step % 10 == 0 and rank == 0:  # a whole file or none
-            torch.save({"model": model.state_dict(), "velocity": velocity, "step": step}, f"{checkpoint}.tmp")
-            os.replace(f"{checkpoint}.tmp", checkpoint)
-    return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
+        sgd_step(model.parameters(), LR)
 
 
-TASKS = {"equality": equality, "quiet": quiet, "survive": survive}
+TASKS = {"equality": equality, "quiet": quiet, "lose one": lose_one}
 
 
 def main() -> None:
@@ -222,7 +208,6 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--out", type=Path, required=True, help="where rank 0 writes what came out, as JSON")
     parser.add_argument("--kill", type=int, help="the rank that dies at update 25")
-    parser.add_argument("--checkpoint", default="checkpoint.pt")
     options = parser.parse_args()
     dist.init_process_group("gloo", timeout=timedelta(seconds=120))
     rank, k = dist.get_rank(), dist.get_world_size()

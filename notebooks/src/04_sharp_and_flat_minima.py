@@ -26,7 +26,7 @@ show(*draw.canyon_and_basin(curvatures=(2, 50), shift=0.25))
 # The solid curve is the loss on the examples a network was trained on.
 # The dashed one is the loss on new examples, and the story takes it to be the same curve, moved a little to the side: nobody notices in the basin, it hurts in the canyon.
 # Large batches, the story goes on, end in canyons and small batches in basins, and that is why small batches do better on new examples ([generalisation](teaching/glossary.md#curvature)).
-# Told since 1997, and in Hung-yi Lee's lecture, it is measured here.
+# It has been told since 1997, in Hung-yi Lee's lecture too; here it is measured.
 #
 # After this lesson you can
 #
@@ -58,7 +58,7 @@ lr = 1 / 4  # learning rate η of the one network that is trained on this page
 # Near its lowest point a smooth loss is a parabola, ½λw².
 # The number λ is its **curvature**: 2 in the basin above, 50 in the canyon.
 # Move the curve by δ, and at the old lowest point it has risen by ½λδ².
-# For one and the same δ, then, the canyon pays 25 times as much as the basin.
+# For the same δ the canyon pays 25 times as much as the basin.
 # That is arithmetic.
 #
 # But what moves the curve?
@@ -68,7 +68,7 @@ lr = 1 / 4  # learning rate η of the one network that is trained on this page
 # With x about 1 in size we get a basin, λ = 1; with x about 5 a canyon, λ = 25.
 # We draw 2,000 training sets, find the minimum of each by least squares, and ask what this weight costs on all examples there are: ½λw² more than the best one.
 #
-# **Guess.** The canyon is 25 times as steep as the basin. How many times as much does it pay, on average?
+# **Guess.** The canyon bends 25 times as much as the basin. How many times as much does it pay, on average?
 
 # %%
 guess_canyon = None  # times as much as the basin; a number, or None to skip
@@ -93,13 +93,13 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 # <details><summary>After your guess</summary>
 #
 # Not a penny more.
-# Each dot is the minimum of one training set.
-# In the canyon they lie five times closer together, because a steep wall holds a minimum where it is; and five times closer on a curve 25 times as steep costs the same.
-# (A least-squares fit to n examples is off by a variance of 1/(nλ) for noise of variance 1, so it costs about 1/(2n), whatever λ is.)
+# Each dot is the minimum of one training set (300 are drawn; the same random numbers serve both).
+# In the canyon they lie five times closer together, because a steep wall holds a minimum where it is; and five times closer on a curve that bends 25 times as much costs the same.
+# (A least-squares fit to n examples has a variance of 1/(nλ) where the noise has 1, so it costs about 1/(2n), whatever λ is.)
 #
 # So "the canyon pays more" is true of a shift that does not know the curvature, such as rounding the weights, and untrue of the one that sampling makes.
 # And networks?
-# Tried on six training sets, a network four times as sharp pays a quarter more on new digits, and one five times as sharp pays no more at all ([page 4b](deeper/4b_keskar_repeated.ipynb)).
+# On six training sets, full-batch networks four times as sharp as those of B = 16 pay a quarter more on new digits, and at a larger η some five times as sharp pay no more at all ([page 4b](deeper/4b_keskar_repeated.ipynb)).
 #
 # </details>
 #
@@ -108,10 +108,10 @@ reply(guess_canyon, costs["canyon"] / costs["basin"], "times as much")
 # The next step: a small batch has a noisy gradient, noise throws it out of a narrow canyon, and only a basin holds it.
 # A large batch follows its gradient into the canyon and stays.
 #
-# Two wells of equal depth, then, the canyon at −1 with λ = 50 and the basin at 1 with λ = 2.
+# Two wells of equal depth, the canyon at −1 with λ = 50 and the basin at 1 with λ = 2.
 # A thousand walkers start at the bottom of the canyon and descend; each gradient carries noise of standard deviation 20/√B, as the mean of B examples would.
 #
-# **Guess.** At η = 0.01, after 2,000 updates: up to which batch size have more than half of them left?
+# **Guess.** At η = 0.01, after 2,000 updates: up to which power of two as B do more than half of them stand outside the canyon?
 
 # %%
 guess_border = None  # B, examples per update; a number from 1 to 256, or None to skip
@@ -144,7 +144,6 @@ reply(guess_border, leavers[-1], "examples")
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# The border is sharp.
 # At η = 0.01 three quarters of the walkers with B = 4 stand outside at the end, and three in a hundred of those with B = 8.
 #
 # </details>
@@ -213,14 +212,14 @@ reply(guess_ratio, ratio(at_loss[1 / 4][4000], at_loss[1 / 4][16])[0], "times as
 # On the left, the story is confirmed: at one η, and at every loss, the larger batch stands at the sharper point.
 # At 0.05 the full batch is 1.6 times as sharp as B = 16 at η = 1/16, and 5.6 times at η = 1/2.
 #
-# Now read the right-hand panel across: a larger η flattens as well.
-# For small batches λ_max goes by **η/B**, the size of the noise: B = 16 at η = 1/16 and B = 64 at η = 1/4 have the same η/B, and nearly the same λ_max.
-# The full batch at η = 1/2 is within 14 % as flat as B = 16 at η = 1/16.
+# In the right-hand panel a larger η flattens as well.
+# For B = 16 and 64 **η/B**, the size of the noise, explains much of λ_max, not all: where they have the same η/B they differ by 16 and 32 %.
+# The full batch at η = 1/2 is only 8 % sharper (2 to 14 %) than B = 16 at η = 1/16.
 #
 # </details>
 #
-# So the claim has a condition, and fails without either half of it.
-# (F1, Keskar's own network, trained until it ceased to improve: the large batch reached a much smaller loss, and a λ_max some eighty times *smaller*; [page 4b](deeper/4b_keskar_repeated.ipynb).)
+# So the claim has a condition, and fails if either half is missing.
+# (In Keskar's own network, `f1`, the large batch reached a much smaller loss, and a λ_max some eighty times *smaller*; [page 4b](deeper/4b_keskar_repeated.ipynb).)
 
 # %% large-batches-are-sharper tags=["reveal"]
 same_rate = [
@@ -262,7 +261,7 @@ check("4A", sharpen)
 # solution("4A")
 
 # %% [markdown]
-# Here is such a family: one network (784-32-10, to be quick), trained for four epochs with B = 16, and its twins for six factors a.
+# Such a family: one network (784-32-10), trained for four epochs with B = 16, and its twins for six factors a.
 # On the left a cut through the loss along one random direction, on the right what the network says of the digit it is least sure of.
 # In the middle three measures of sharpness, each over its value at a = 1.
 # *Keskar's* is the largest rise of the loss in a small box around the weights.
@@ -327,7 +326,7 @@ explore(*draw.rescaling(factors, alphas, cuts, measures, answers))
 # One question is left: among networks that *training* found, at one training loss, do the flat ones do better on new digits?
 # Recorded, at a training loss of 0.05: four batch sizes at four learning rates, five seeds each, tested on 1,000 digits that no training has seen.
 # We hold its accuracy against λ_max, scaled λ_max, and η/B, which was known before training began.
-# A rank correlation of −1 would say that flatter is better without exception; beside it stands its 95 % interval.
+# A rank correlation of −1 says: flatter is better, without exception; beside it is its 95 % interval.
 
 
 # %%
@@ -357,7 +356,7 @@ orders = {
 show(*draw.flat_and_good(ends, orders))
 
 # %% [markdown]
-# Flatter is better, then, in these runs: λ_max puts the settings in the order of their accuracy with hardly a mistake, and so does the scaled λ_max, which no rescaling fools.
+# Flatter is better in these runs: λ_max puts the settings in the order of their accuracy with few mistakes (the flattest is not the best), and so does the scaled λ_max, which no rescaling fools.
 # But η/B, which is no property of the network, does it nearly as well.
 # A large η and a small B make a network flat, and they make it good, and nothing here says that they do the one *by* the other.
 # Nor does it hold at all times, or by every measure that is free of scale:
@@ -369,12 +368,12 @@ flatter = interval(sam[0.4] - sam[0.0])
 early = with_unseen(read_results("sharpness_digits", level=0.2, status="ok"))
 others = {
     "λ_max, at a loss of 0.2": rank_correlation(early, "largest_eigenvalue"),
-    "adaptive sharpness, ρ = 0.1": rank_correlation(ends, "rise_0_1"),
+    "adaptive sharpness, radius 0.1": rank_correlation(ends, "rise_0_1"),
 }
 pd.DataFrame(others, index=["rank correlation", "from", "to"]).T.round(2)
 
 # %% [markdown]
-# At a loss of 0.2 there is no order.
+# At a loss of 0.2 these runs show no order.
 # And by the *adaptive sharpness*, the largest rise within a small ball (steps measured against the size of each weight, too), the *sharper* networks are the better ones: [page 4a](deeper/4a_measuring_curvature.ipynb) shows how the radius of the ball decides what one finds.
 
 # %% flat-is-good
@@ -393,14 +392,14 @@ verdict(
 
 # %% [markdown]
 # What would tell more: flatness changed on purpose, with η and B left alone.
-# On 1,000 digits that brought a point and a half ([4d](deeper/4d_looking_for_flat_places.ipynb)); elsewhere the studies disagree.
-# The lecture's last word is the right one: one explanation, not everybody believes it, it needs research (C44).
+# On 1,000 digits that did bring something ([4d](deeper/4d_looking_for_flat_places.ipynb)); elsewhere the studies disagree.
+# As the lecture says, it needs research (C44).
 #
 # ## Summary
 #
 # - At one η and one training loss, larger batches end at sharper points; with another η, or at another loss, they needn't.
 # - Noise drives walkers out of a canyon below some batch size; a learning rate above 2/λ does it without noise.
-# - A canyon pays more for a shift that does not know it. The shift that comes from sampling does.
+# - A canyon pays more if the shift has nothing to do with its curvature. The shift that sampling makes is smaller where the curve bends more.
 # - Any minimum of a ReLU network can be made sharp without changing one prediction.
 # - At a low loss flat networks tested better in our runs, by curvature; so says η/B, nearly as well, and one measure says the reverse.
 #

@@ -394,5 +394,5 @@ check("5D", tune)
 # - [5c · Does the ball find better minima?](deeper/5c_hills_and_shelves.ipynb) Mass, friction, hills and shelves.
 # - [5d · Does momentum help against noise and at saddles?](deeper/5d_noise_and_saddles.ipynb) And what the lectures conclude.
 # - The lectures' claims: C51 to C66 and C72 are Lee's, E01 to E21 Raschka's; [all verdicts are on one page](claims.md).
-# - Before: [4 · sharp and flat minima](04_sharp_and_flat_minima.ipynb).
+# - Before: [4 · sharp and flat minima](04_sharp_and_flat_minima.ipynb). Next: [6 · large batches on purpose](06_large_batches_on_purpose.ipynb).
 # - To play on: G. Goh, "Why Momentum Really Works", Distill 2017, [doi 10.23915/distill.00006](https://doi.org/10.23915/distill.00006), whose interactive ravine is the model of the one above.
