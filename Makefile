@@ -38,7 +38,7 @@ test: .venv/ready-homework
 	$(BIN)/python $(TESTS)
 
 test-browser: .venv/ready-browser .venv/ready-homework .venv/ready-site build/slides/node_modules/ready build/site-tools/node_modules/ready
-	$(BIN)/python -m pytest tests/browser
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 test-class: .venv/ready-homework
 	$(BIN)/python -m pytest -s tests/classroom

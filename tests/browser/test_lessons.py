@@ -20,7 +20,7 @@ def code_cells(name):
     return [cell for cell in cells if cell.cell_type == "code"]
 
 
-def wait_until(page, condition, seconds=5):
+def wait_until(page, condition, seconds=20):
     """Wait for `condition`; the picture is a new element at every frame, so a handle on it would go stale."""
     for _ in range(20 * seconds):
         if condition():
