@@ -77,7 +77,7 @@ full = False  # True: train on all of MNIST (12 MB once)
 #
 # $$\textbf{(1)}\quad m_{t} = \beta\,m_{t-1} - \eta\,g_{t-1} \qquad\qquad \textbf{(2)}\quad w_{t} = w_{t-1} + m_{t} \qquad\qquad m_0 = 0$$
 #
-# In Python, with the same letters:
+# In Python:
 
 
 # %% heavy-ball
