@@ -1,8 +1,7 @@
 """Interactive figures: a drawing function that needs no browser, and the one binding that gives it sliders.
 
 A drawing function returns `(fig, update, controls)`. `update(**settings)` moves the figure's animated artists and
-returns the alt text of what is now to be seen; `controls` says what may be set. So the same function makes a live
-figure (`explore`) and a still one (`still`).
+returns the alt text of what is now to be seen; `controls` says what may be set.
 """
 
 import base64
@@ -59,9 +58,8 @@ def still(fig: Figure, update: Callable[..., str], controls: Mapping[str, Contro
 def explore(fig: Figure, update: Callable[..., str], controls: Mapping[str, Control]):
     """Show `fig` under `controls` and redraw it whenever one moves; return nothing.
 
-    What does not move is drawn once; a frame restores it and draws the animated artists over it. A held key cannot
-    queue frames: a slider sends its next value only when the kernel has answered the last, and then the newest
-    one. The output holds the picture at the start values too, which shows where no kernel runs.
+    What does not move is drawn once. A held key cannot queue frames: a slider sends its next value only when the
+    kernel has answered the last. The output holds the picture at the start values too, for where no kernel runs.
     """
     from IPython.display import display
 
@@ -120,10 +118,8 @@ def drop_views(model: dict, **_: Any) -> None:
     if model["type"] == "notebook" and model["content"] is not None:
         metadata = model["content"].get("metadata", {})
         metadata.pop("widgets", None)
-        if (
-            "language_info" in metadata
-        ):  # the reader's version of Python, by which opening a page would change it
-            metadata["language_info"] = {"name": metadata["language_info"]["name"]}
+        if language := metadata.get("language_info"):  # with its version, opening a page would change it
+            metadata["language_info"] = {"name": language["name"]}
         for cell in model["content"]["cells"]:
             for output in cell.get("outputs", []):
                 output.get("data", {}).pop(VIEW, None)

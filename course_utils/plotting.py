@@ -47,10 +47,7 @@ def batch_axis(ax: Axes, batch_sizes, *, label: str = "batch size B (examples)")
 
 
 def plot_surface(ax: Axes, loss, minimum, *, xlim, ylim) -> None:
-    """Draw a two-weight loss surface on `ax` in grey contours, spaced evenly in log excess loss.
-
-    `loss(x, y)` works on arrays; `minimum` (2,) is marked with a cross.
-    """
+    """Draw `loss(x, y)`, of arrays, on `ax` in grey contours evenly in log excess loss, a cross at `minimum` (2,)."""
     x, y = np.meshgrid(np.linspace(*xlim, 160), np.linspace(*ylim, 160))
     excess = loss(x, y) - loss(*minimum)
     levels = np.geomspace(excess.max() / 3000, excess.max(), 12)
