@@ -174,7 +174,8 @@ def test_what_follows_three_dots_comes_at_the_next_key(tiny, offline):
     formula = page.locator("section.present .fragment")
     assert formula.count() == 1 and not formula.is_visible()
     page.keyboard.press("ArrowRight")
-    assert formula.is_visible() and page.inner_text("section.present h2") == "Second"
+    formula.wait_for(state="visible")  # it fades in
+    assert page.inner_text("section.present h2") == "Second"
 
 
 def slide(headline, text="", shown=""):

@@ -105,8 +105,8 @@ def test_a_held_key_ends_on_its_last_value_and_queues_no_frames(lesson):
 def test_a_page_that_was_saved_shows_its_explorers_as_pictures_on_the_next_day(lesson):
     name, page = lesson
     page.evaluate("jupyterapp.commands.execute('docmanager:save')")
-    saved = page.context.new_page()
-    saved.goto(page.url)
+    saved = page.context.browser.new_page()
+    saved.goto(f"{page.url}?token={TOKEN}")
     pictures = saved.locator(".jp-OutputArea:has-text('To move') .jp-RenderedImage img")
     explorers = sum("explore(" in cell.source for cell in code_cells(name))
     wait_until(saved, lambda: pictures.count() == explorers, 60)
