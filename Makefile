@@ -77,7 +77,7 @@ site: .venv/ready-site build/site-tools/node_modules/ready
 pdf: site
 	@mkdir -p build/pdf
 	for page in build/site/[0-9]*.html; do \
-	  $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer --print-to-pdf=build/pdf/$$(basename $$page .html).pdf file://$(CURDIR)/$$page; done
+	  $(CHROMIUM) --headless --no-sandbox --disable-gpu --no-pdf-header-footer --print-to-pdf=build/pdf/$$(basename $$page .html).pdf "file://$(CURDIR)/$$page"; done
 
 build/site-tools/node_modules/ready: authoring/site/package.json
 	@command -v npm >/dev/null || { echo "The site needs npm once, for KaTeX: install Node.js, on Debian with apt-get install npm" >&2; exit 1; }
@@ -86,13 +86,13 @@ build/site-tools/node_modules/ready: authoring/site/package.json
 	@touch $@
 
 homework: .venv/ready-homework
-	$(BIN)/python -m authoring.homework $(PAPER) $(if $(PRIVATE),--private $(PRIVATE) --seed "$(SEED)")
+	$(BIN)/python -m authoring.homework $(PAPER) $(if $(PRIVATE),--private "$(PRIVATE)" --seed "$(SEED)")
 
 collect: .venv/ready-homework
-	cd $(or $(PRIVATE),notebooks/homework) && $(CURDIR)/$(BIN)/python -m nbgrader zip_collect $(PAPER) --log-level=ERROR
+	cd "$(or $(PRIVATE),notebooks/homework)" && "$(CURDIR)/$(BIN)/python" -m nbgrader zip_collect $(PAPER) --log-level=ERROR
 
 mark: .venv/ready-homework
-	$(BIN)/python -m authoring.marking $(PAPER) $(if $(PRIVATE),--private $(PRIVATE)) $(ARGS)
+	$(BIN)/python -m authoring.marking $(PAPER) $(if $(PRIVATE),--private "$(PRIVATE)") $(ARGS)
 
 record: .venv/ready
 	$(BIN)/python -m authoring.record $(EXP) $(ARGS)
