@@ -163,7 +163,7 @@ columns = ["workers", "minutes", "batch size B"]
 pd.DataFrame(shown, index=columns).T.rename_axis("B_crit")
 
 # %% [markdown]
-# All rows are the job of the picture, with its wires. A hundred times the critical batch is worth four to eight times the machines and takes a twentieth to a thirtieth of the time, and the best batch grows with it.
+# All rows are the job of the picture, with its wires. A hundred times the critical batch is worth four to eight times the machines and takes an eighteenth to a twenty-eighth of the time, and the best batch grows with it.
 #
 # The published runs lie near the dashed line or below it: their chips differ, and they talked while they computed.
 # Two remarks on the lecture's five papers (C50).
