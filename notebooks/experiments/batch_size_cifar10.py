@@ -19,7 +19,7 @@ num_train = 45_000 if device == "cuda" else 5000
 num_epochs = 10
 grid = {
     "num_train": [num_train],
-    "batch_size": [16, 64, 256, 1024, *([4096, 16_384] if device == "cuda" else []), num_train],
+    "batch_size": [num_train, *([16_384, 4096] if device == "cuda" else []), 1024, 256, 64, 16],
     "lr": [2.0**j for j in range(-8, 0)],
     "seed": range(5),
 }

@@ -3,7 +3,7 @@
 On a GPU as in the paper: 45,000 pictures, 64 channels, batches of 256 and 4,500. On a processor reduced: the first 5,000
 pictures, 16 channels, batches of 25 and 500, the paper's ratio of 20. Batch norm and dropout as published; curvature is
 measured in evaluation mode over the first 1,000 training pictures. A run ends when its full training loss has improved
-by less than 1 % in ten epochs (dropout makes it jumpy), or after 60 epochs, 200 on a GPU.
+by less than 1 % in ten epochs (dropout makes it jumpy), or after 60 epochs, 100 on a GPU.
 """
 
 import torch
@@ -15,7 +15,7 @@ from lessons.lesson_4.keskar import c1, fit
 
 device = "cuda" if torch.cuda.is_available() else "cpu"
 reduced = device == "cpu"
-stop = {"max_epochs": 60 if reduced else 200, "patience": 10, "at_once": 1000}
+stop = {"max_epochs": 60 if reduced else 100, "patience": 10, "at_once": 1000}
 grid = {
     "num_train": [5000 if reduced else 45_000],
     "width": [16 if reduced else 64],
