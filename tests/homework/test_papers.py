@@ -34,7 +34,7 @@ CROSS_CHECKED = (
 )
 WHOLE = {  # answers without a number that could be slightly off
     *("updates-test", "largest-test", "crossing-test", "operations-test", "accumulate-test", "best-test"),
-    *("budget-test", "memory-test", "rescale-test", "kind-test", "plan-test", "runs-test"),
+    *("silence-test", "budget-test", "memory-test", "rescale-test", "kind-test", "plan-test", "runs-test"),
 }
 MARK_ALL = """
 import sys
