@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -24,6 +25,8 @@ from course import (
     slightly_off,
     wrong_answers,
 )
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
 
 from authoring.homework import HOMEWORK, papers, read_paper
 
@@ -246,6 +249,14 @@ def test_the_right_solution_earns_every_point(name, marked):
 def test_the_template_as_handed_out_earns_nothing(name, courses, tmp_path):
     untouched = {name_of(cell): cell.source for cell in courses[name].template.cells if is_answer(cell)}
     assert set(quick_marks(answered(name, "", untouched), "empty", tmp_path).values()) == {0}
+
+
+def test_nbgrader_without_the_courses_settings_gives_no_paper_out(courses, tmp_path):
+    shutil.copytree(courses[CROSS_CHECKED].root / "source", tmp_path / "source")
+    plain = {"CourseDirectory": {"root": str(tmp_path)}, "GenerateAssignment": {"no_database": True}}
+    told = NbGraderAPI(config=Config(plain)).generate_assignment(CROSS_CHECKED)
+    assert not told["success"] and "start-nbgrader-in-the-course-folder" in told["log"]
+    assert not list(tmp_path.glob("release/*/*"))
 
 
 def test_tampering_with_the_tests_gains_nothing(marked):
