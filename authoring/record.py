@@ -310,7 +310,7 @@ def _check_same(experiment: Experiment, recorded: dict, was: dict, now: dict, ou
     again = list(csv.DictReader(io.StringIO(lines, newline=""), experiment.columns))
     if again[0]["status"].startswith("failed: "):
         raise Refusal(f"{out}: {where} was measured, and measured again it {again[0]['status']}; mend that")
-    reason = changed or torch.cuda.is_available() and "a GPU never adds twice in the same order"
+    reason = changed or (torch.cuda.is_available() and "a GPU never adds twice in the same order")
     allowed = f" ({reason}; {TOLERANCE:.1%} is allowed)" if reason else ""
     compared = ["status", *(name for name in experiment.columns[:-3] if name not in experiment.clock)]
     for old, new in itertools.zip_longest(done[_key(cell)], again, fillvalue={}):
