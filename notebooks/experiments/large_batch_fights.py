@@ -31,7 +31,7 @@ lowest = {  # recipe: the power of two that is the lowest of its six rates, on d
     "SGD, warm-up": (-4, -7),
     "momentum": (-6, -8),
     "Nesterov": (-6, -8),
-    "LARS": (-5, -5),
+    "LARS": (-5, -4),
     "LAMB": (-8, -8),
     "Adam": (-11, -11),
     "momentum, 4 × longer": (-6, -8),
@@ -47,12 +47,6 @@ for recipe in ("SWAP", "post-local SGD"):  # rates of the large batches, with mo
     trials["digits", recipe] = list(itertools.product([1 / 32, 1 / 16, 1 / 8], [1 / 8, 1 / 4]))
 
 
-def cells(settings, seeds):
-    """Return a cell for each (data, recipe, learning rate, one more setting) and seed."""
-    names = ("data", "recipe", "lr", "setting", "seed")
-    return [dict(zip(names, (*setting, seed), strict=True)) for setting in settings for seed in seeds]
-
-
 def chosen():
     """Return the setting of each recipe that validation chose by the seeds 0 and 1, and those of the rules; [] at first."""
     try:
@@ -61,7 +55,7 @@ def chosen():
         return []
     rows = rows.assign(setting=rows["setting"].fillna(-1), valid=rows["valid_accuracy"].fillna(0))
     mean = rows.groupby(["data", "recipe", "lr", "setting"])["valid"].mean()
-    best = [mean[key].idxmax() for key in trials if key in mean]
+    best = [(*key, *mean[key].idxmax()) for key in trials if key in mean]
     ruled = [
         (data, f"{rule}{more}", lr * (large[data] / small) ** power, -1)
         for data, recipe, lr, _ in best
@@ -72,8 +66,12 @@ def chosen():
     return [(*key, lr, None if more < 0 else more) for *key, lr, more in [*best, *ruled]]
 
 
-grid = cells([(*key, *trial) for key in trials for trial in trials[key]], range(2))
-grid = list({str(cell): cell for cell in grid + cells(chosen(), range(5))}.values())
+settings = [(*key, *trial) for key in trials for trial in trials[key]]
+cells = [(*s, seed) for s in settings for seed in range(2)] + [
+    (*s, seed) for s in chosen() for seed in range(5)
+]
+names = ("data", "recipe", "lr", "setting", "seed")
+grid = [dict(zip(names, cell, strict=True)) for cell in dict.fromkeys(cells)]
 columns = ["updates", "examples", "train_loss", "train_accuracy", "valid_accuracy", "test_accuracy"]
 
 
