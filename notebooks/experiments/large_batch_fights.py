@@ -31,7 +31,7 @@ lowest = {  # recipe: the power of two that is the lowest of its six rates, on d
     "SGD, warm-up": (-4, -7),
     "momentum": (-6, -8),
     "Nesterov": (-6, -8),
-    "LARS": (-5, -4),
+    "LARS": (-5, -5),
     "LAMB": (-8, -8),
     "Adam": (-11, -11),
     "momentum, 4 × longer": (-6, -8),
