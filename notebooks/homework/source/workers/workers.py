@@ -163,7 +163,7 @@ for _case in [(64, 5, 100, 1000, 0.01, 8000), (3, 8, 10, 400, 0.002, 1e5), (1000
 # ## 4 · How many workers for one update? (3 points)
 #
 # Now your own paper: `batch_size`, `rate`, `num_weights` and `latency` as printed above, and wires of one gigabit (10⁹ bits) a second.
-# Take equation (1) as it stands, with B/k even where that is no whole number. Nothing changes the batch: it is shared.
+# Take equation (1) as it stands, with B/k even where that is no whole number. The batch stays the same, however many share it.
 #
 # With how many workers is an update done soonest? Any whole number will do, not only powers of two.
 # And with which *efficiency*: the time that one worker takes alone, as a share of what k workers spend together, k times the time of their update?
