@@ -4,7 +4,6 @@ Each hand-in is marked by a run of nbgrader of its own, so that none can stop an
 is left alone; a new hand-in is marked again. `roster.csv` in the course folder, if there is one, names the class.
 In the folder `marks` there are then, for each paper, `NAME.csv`, `NAME-canvas.csv` and `NAME-moodle.csv`.
 A mark is written there only where every answer has its points; otherwise there is none, and the reason is said.
-With `--feedback`, nothing is marked, and the pages of feedback are written.
 """
 
 import argparse
