@@ -14,7 +14,6 @@ import re
 import shutil
 import sys
 import warnings
-from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
@@ -70,14 +69,8 @@ def mark_one(course: Path, name: str, student: str) -> str | None:
     return None if result["success"] else result.get("log", "") + result.get("error", "")
 
 
-def feedback_one(course: Path, name: str, student: str) -> str | None:
-    """Write one student's feedback anew; return nbgrader's log if that failed."""
-    result = grader(course).generate_feedback(name, student)
-    return None if result["success"] else result.get("log", "") + result.get("error", "")
-
-
-def do_all(one: Callable, course: Path, name: str, students: list[str], jobs: int) -> dict[str, str]:
-    """Do `one(course, name, student)` for all `students`, `jobs` at a time; return {student: log} where it failed.
+def mark_all(course: Path, name: str, students: list[str], jobs: int) -> dict[str, str]:
+    """Mark the hand-ins of `students`, `jobs` at a time; return {student: log} of those where it failed.
 
     A hand-in that takes its own process along has another one begun for the rest, and is itself tried once more, alone.
     """
@@ -85,7 +78,7 @@ def do_all(one: Callable, course: Path, name: str, students: list[str], jobs: in
     while waiting:
         batch = waiting[:1] if alone else list(waiting)
         with ProcessPoolExecutor(1 if alone else jobs, get_context("spawn"), quiet) as pool:
-            runs = {pool.submit(one, course, name, student): student for student in batch}
+            runs = {pool.submit(mark_one, course, name, student): student for student in batch}
             for run in as_completed(runs):
                 student = runs[run]
                 try:
@@ -93,7 +86,7 @@ def do_all(one: Callable, course: Path, name: str, students: list[str], jobs: in
                 except BrokenProcessPool:
                     if len(batch) > 1:
                         continue
-                    log = "its process was ended from inside"
+                    log = "the process that marked it was ended from inside"
                 waiting.remove(student)
                 if log:
                     failed[student] = log
@@ -308,7 +301,7 @@ def mark(course: Path, name: str, jobs: int, only: list[str] | None = None) -> s
             gradebook.update_or_create_student(student)
     logs = course / "marks" / "failed" / name
     shutil.rmtree(logs, ignore_errors=True)
-    for student, log in do_all(mark_one, course, name, new, jobs).items():
+    for student, log in mark_all(course, name, new, jobs).items():
         logs.mkdir(parents=True, exist_ok=True)
         (logs / f"{student}.txt").write_text(log, encoding="utf-8")
     with Gradebook(url, "batches-and-momentum") as gradebook:
@@ -323,17 +316,6 @@ def written(gradebook, name: str, course: Path) -> str:
     full = {cell.name: cell.max_score for cell in gradebook.find_notebook(name, name).grade_cells}
     export(table, name, course, sum(full.values()))
     return report(table, name, full)
-
-
-def give_back(course: Path, name: str, jobs: int, only: list[str] | None = None) -> str:
-    """Write the feedback on paper `name` for all that are marked, or for `only` some, and say where it failed."""
-    marked = sorted(path.parent.name for path in course.glob(f"autograded/*/{name}"))
-    students = [student for student in marked if not only or student in only]
-    failed = do_all(feedback_one, course, name, students, jobs)
-    lines = [f"{name}: {len(students) - len(failed)} of {len(students)} have their feedback"]
-    return "\n".join(
-        lines + [f"  {student}: {log.strip().splitlines()[-1]}" for student, log in failed.items()]
-    )
 
 
 class Marks(ExportPlugin):
@@ -351,7 +333,6 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--student", action="append", help="mark this one's hand-in again, even if it is marked"
     )
-    parser.add_argument("--feedback", action="store_true", help="write the feedback, mark nothing")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="how many are marked at a time")
     options = parser.parse_args(arguments)
     course = options.private.expanduser().resolve()
@@ -362,8 +343,8 @@ def main(arguments: list[str] | None = None) -> None:
     if not options.names and not handed_in:
         sys.exit(f"nothing is handed in: no folder submitted/STUDENT/NAME in {course}")
     for name in options.names or handed_in:
-        print((give_back if options.feedback else mark)(course, name, options.jobs, options.student))
-    print(f"It is all in {course / ('feedback' if options.feedback else 'marks')}.")
+        print(mark(course, name, options.jobs, options.student))
+    print(f"The marks are in {course / 'marks'}.")
 
 
 if __name__ == "__main__":
