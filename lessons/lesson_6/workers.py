@@ -9,14 +9,17 @@ The workers compute on processors and talk by gloo. From Python, `launch("equali
 
 import argparse
 import json
+import math
 import os
 import re
 import signal
 import subprocess
 import sys
 import tempfile
+import timeit
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -27,6 +30,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
+from course_utils.timing import make_update
 from course_utils.training import minibatches, sgd_step
 
 NUM_STEPS, BATCH_SIZE, LR = 50, 64, 0.1
@@ -118,6 +122,70 @@ def equality(rank: int, k: int, options) -> dict[str, float]:
     return {case: float((trained(case, rank, k) - trained(case)).abs().max()) for case in CASES}
 
 
+# ---- what a worker costs
+
+NETWORKS = {"784-128-10": (784, 128, 10), "784-512x5-10": (784, 512, 512, 512, 512, 512, 10)}
+BATCH_SIZES = [16, 32, 64, 128, 256, 512, 1024]
+COUNTS = [1000, 10_000, 100_000, 1_000_000, 10_000_000]  # float32 numbers to average, besides the gradient's
+
+
+def works_of(n: int, group, widths: Sequence[int]) -> dict:
+    """Return what one of `n` workers does, by (n, part, size).
+
+    "compute" is an update on B/n examples in which nobody talks, "update" the same by DistributedDataParallel (one
+    worker alone needs none), for each B; "reduce" is the all-reduce of so many numbers, the network's P among them.
+    """
+    works = {}
+    for part in ("compute", "update"):
+        model = mlp(widths, seed=0)
+        both = DistributedDataParallel(model, process_group=group) if n > 1 and part == "update" else model
+        for size in BATCH_SIZES:
+            images, labels = torch.rand(size // n, widths[0]), torch.randint(10, (size // n,))
+            works[n, part, size] = make_update(both, images, labels)
+    for count in [*COUNTS, sum(w.numel() for w in model.parameters())] if n > 1 else []:
+        works[n, "reduce", count] = partial(dist.all_reduce, torch.zeros(count), group=group)
+    return works
+
+
+def take_turns(works: dict, keys: list, calls: list[int]) -> Tensor:
+    """Return the seconds that a call of each of `keys` takes, (keys,), of the worker that needs the longest.
+
+    Those that have the work begin together and make so many `calls` of it; the others sleep meanwhile.
+    """
+    seconds = torch.zeros(len(keys), dtype=torch.double)
+    for i, key in enumerate(keys):
+        dist.barrier()
+        if key in works:
+            seconds[i] = timeit.timeit(works[key], number=calls[i]) / calls[i]
+    dist.all_reduce(seconds, dist.ReduceOp.MAX)
+    return seconds
+
+
+def costs(rank: int, k: int, options) -> list[dict]:
+    """Return a row for each part and size, for 1, 2, 4 … up to `k` workers: shortest and median of its readings, ms.
+
+    The works take turns, so that whatever else slows the machine slows all alike; a reading takes about 10 ms.
+    """
+    counts, works = [n for n in (1, 2, 4, 8, 16) if n <= k], {}
+    for n, group in [(n, dist.new_group(range(n))) for n in counts]:
+        works |= works_of(n, group, NETWORKS[options.network]) if rank < n else {}
+    keys = [list(works)]
+    dist.broadcast_object_list(keys)  # rank 0 has them all
+    once = take_turns(works, *keys, [3] * len(keys[0]))
+    calls = [math.ceil(0.01 / s) for s in once.tolist()]
+    ms = 1000 * torch.stack([take_turns(works, *keys, calls) for _ in range(options.readings)])
+    return [
+        {
+            "workers": n,
+            "part": part,
+            "size": size,
+            "ms": float(f"{low:.4g}"),
+            "median_ms": float(f"{mid:.4g}"),
+        }
+        for (n, part, size), low, mid in zip(keys[0], ms.amin(0), ms.quantile(0.5, 0), strict=True)
+    ]
+
+
 # ---- talking less
 
 
@@ -199,7 +267,7 @@ def lose_one(rank: int, k: int, options) -> None:
         sgd_step(model.parameters(), LR)
 
 
-TASKS = {"equality": equality, "quiet": quiet, "lose one": lose_one}
+TASKS = {"equality": equality, "costs": costs, "quiet": quiet, "lose one": lose_one}
 
 
 def main() -> None:
@@ -207,6 +275,8 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--out", type=Path, required=True, help="where rank 0 writes what came out, as JSON")
+    parser.add_argument("--network", choices=NETWORKS, default="784-128-10", help="whose updates are timed")
+    parser.add_argument("--readings", type=int, default=40, help="of each time")
     parser.add_argument("--kill", type=int, help="the rank that dies at update 25")
     options = parser.parse_args()
     dist.init_process_group("gloo", timeout=timedelta(seconds=120))
