@@ -49,15 +49,16 @@ class WorkerLost(RuntimeError):
     """A worker ended before its task; the message names its rank and how it ended."""
 
 
-def launch(task: str, num_workers: int, *options: str, timeout: float = 300):
+def launch(task: str, num_workers: int, *options: str, restarts: int = 0, timeout: float = 300):
     """Run `task` by torchrun on `num_workers` processes of this machine and return what rank 0 wrote as JSON.
 
+    Where a worker dies, torchrun ends all of them and starts them again, `restarts` times at most.
     Raises WorkerLost where a worker ended before its time, TimeoutExpired (seconds) where all of them hang.
     """
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder, "out.json")
         torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
-        shape = ["--nproc-per-node", str(num_workers)]
+        shape = ["--nproc-per-node", str(num_workers), "--max-restarts", str(restarts)]
         command = [*torchrun, *shape, "-m", __name__, task, "--out", str(out), *options]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         if sys.platform == "linux":
@@ -253,21 +254,38 @@ def quiet(rank: int, k: int, options) -> list[float]:
 # ---- a worker that dies
 
 
-def lose_one(rank: int, k: int, options) -> None:
-    """Train for 50 updates; the worker `--kill` dies at update 25, as by kill −9."""
-    digits, model = load_mnist()[0], mlp((784, 128, 10), seed=0)
+def survive(rank: int, k: int, options) -> list[float]:
+    """Return the weights, (P,), after 50 updates with momentum, with a checkpoint beside `--out` after every ten.
+
+    The worker `--kill` dies once, at update 25, as by kill −9. Where torchrun may start all of them again, they go on
+    from the checkpoint: weights, velocity, updates done and the state of the generator that shuffles.
+    """
+    digits, order, batches = load_mnist()[0], torch.Generator().manual_seed(0), []
+    model, checkpoint = mlp((784, 128, 10), seed=0), options.out.with_suffix(".pt")
+    velocity, done = [torch.zeros_like(w) for w in model.parameters()], 0
+    if checkpoint.exists():
+        saved = torch.load(checkpoint)
+        model.load_state_dict(saved["weights"])
+        velocity, done, batches = saved["velocity"], saved["done"], saved["batches"]
+        order.set_state(saved["order"])
     both = DistributedDataParallel(model)
-    batches = minibatches(len(digits), BATCH_SIZE, generator=torch.Generator().manual_seed(0))
-    for step, batch in enumerate(batches[:NUM_STEPS], start=1):
-        if step == 25 and rank == options.kill:
+    for step in range(done + 1, NUM_STEPS + 1):
+        if step == 25 and rank == options.kill and os.environ["TORCHELASTIC_RESTART_COUNT"] == "0":
             os.kill(os.getpid(), signal.SIGKILL)
-        mine = batch.tensor_split(k)[rank]
+        if not batches:
+            batches = list(minibatches(960, BATCH_SIZE, generator=order))  # 15 in an epoch
+        mine = batches.pop().tensor_split(k)[rank]
         model.zero_grad()
         F.cross_entropy(both(digits.images[mine]), digits.labels[mine]).backward()
-        sgd_step(model.parameters(), LR)
+        sgd_step(model.parameters(), LR, velocity, 0.9)
+        if step % 10 == 0 and rank == 0:
+            now = {"weights": model.state_dict(), "velocity": velocity, "done": step}
+            torch.save(now | {"batches": batches, "order": order.get_state()}, f"{checkpoint}.tmp")
+            os.replace(f"{checkpoint}.tmp", checkpoint)  # the whole file or the last one: never a half
+    return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
 
 
-TASKS = {"equality": equality, "costs": costs, "quiet": quiet, "lose one": lose_one}
+TASKS = {"equality": equality, "costs": costs, "quiet": quiet, "survive": survive}
 
 
 def main() -> None:
@@ -279,8 +297,10 @@ def main() -> None:
     parser.add_argument("--readings", type=int, default=40, help="of each time")
     parser.add_argument("--kill", type=int, help="the rank that dies at update 25")
     options = parser.parse_args()
-    dist.init_process_group("gloo", timeout=timedelta(seconds=120))
-    rank, k = dist.get_rank(), dist.get_world_size()
+    # Those that were started again must not find the addresses of the dead, which stay in torchrun's store.
+    store, rank, k = next(dist.rendezvous("env://"))
+    store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=k, timeout=timedelta(seconds=120))
     result = TASKS[options.task](rank, k, options)
     if rank == 0:
         options.out.write_text(json.dumps(result), encoding="utf-8")
