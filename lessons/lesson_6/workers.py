@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-import timeit
+import time
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import partial
@@ -125,12 +125,14 @@ def equality(rank: int, k: int, options) -> dict[str, float]:
 
 # ---- what a worker costs
 
-NETWORKS = {"784-128-10": (784, 128, 10), "784-512x5-10": (784, 512, 512, 512, 512, 512, 10)}
-BATCH_SIZES = [16, 32, 64, 128, 256, 512, 1024]
-COUNTS = [1000, 10_000, 100_000, 1_000_000, 10_000_000]  # float32 numbers to average, besides the gradient's
+NETWORKS = {  # widths, and the largest batch that is timed
+    "784-128-10": ((784, 128, 10), 1024),
+    "784-512x5-10": ((784, 512, 512, 512, 512, 512, 10), 512),
+}
+COUNTS = [1000, 10_000, 100_000, 1_000_000]  # float32 numbers to average, besides the gradient's
 
 
-def works_of(n: int, group, widths: Sequence[int]) -> dict:
+def works_of(n: int, group, widths: Sequence[int], largest: int) -> dict:
     """Return what one of `n` workers does, by (n, part, size).
 
     "compute" is an update on B/n examples in which nobody talks, "update" the same by DistributedDataParallel (one
@@ -140,7 +142,7 @@ def works_of(n: int, group, widths: Sequence[int]) -> dict:
     for part in ("compute", "update"):
         model = mlp(widths, seed=0)
         both = DistributedDataParallel(model, process_group=group) if n > 1 and part == "update" else model
-        for size in BATCH_SIZES:
+        for size in [2**j for j in range(4, 17) if 2**j <= largest]:
             images, labels = torch.rand(size // n, widths[0]), torch.randint(10, (size // n,))
             works[n, part, size] = make_update(both, images, labels)
     for count in [*COUNTS, sum(w.numel() for w in model.parameters())] if n > 1 else []:
@@ -149,15 +151,19 @@ def works_of(n: int, group, widths: Sequence[int]) -> dict:
 
 
 def take_turns(works: dict, keys: list, calls: list[int]) -> Tensor:
-    """Return the seconds that a call of each of `keys` takes, (keys,), of the worker that needs the longest.
+    """Return the seconds that a call of each of `keys` takes, (keys,), up to the end of the last worker.
 
-    Those that have the work begin together and make so many `calls` of it; the others sleep meanwhile.
+    Those that have the work begin at one moment, for which all have slept, and make so many `calls` of it.
     """
     seconds = torch.zeros(len(keys), dtype=torch.double)
     for i, key in enumerate(keys):
-        dist.barrier()
+        start = torch.tensor(time.perf_counter() + 0.02, dtype=torch.double)
+        dist.broadcast(start, 0)  # the processes of one machine have one clock
         if key in works:
-            seconds[i] = timeit.timeit(works[key], number=calls[i]) / calls[i]
+            time.sleep(max(0, float(start) - time.perf_counter()))
+            for _ in range(calls[i]):
+                works[key]()
+            seconds[i] = (time.perf_counter() - start) / calls[i]
     dist.all_reduce(seconds, dist.ReduceOp.MAX)
     return seconds
 
@@ -169,12 +175,13 @@ def costs(rank: int, k: int, options) -> list[dict]:
     """
     counts, works = [n for n in (1, 2, 4, 8, 16) if n <= k], {}
     for n, group in [(n, dist.new_group(range(n))) for n in counts]:
-        works |= works_of(n, group, NETWORKS[options.network]) if rank < n else {}
+        works |= works_of(n, group, *NETWORKS[options.network]) if rank < n else {}
     keys = [list(works)]
     dist.broadcast_object_list(keys)  # rank 0 has them all
     once = take_turns(works, *keys, [3] * len(keys[0]))
     calls = [math.ceil(0.01 / s) for s in once.tolist()]
     ms = 1000 * torch.stack([take_turns(works, *keys, calls) for _ in range(options.readings)])
+    times = zip(keys[0], ms.amin(0), ms.quantile(0.5, 0), strict=True)
     return [
         {
             "workers": n,
@@ -183,7 +190,7 @@ def costs(rank: int, k: int, options) -> list[dict]:
             "ms": float(f"{low:.4g}"),
             "median_ms": float(f"{mid:.4g}"),
         }
-        for (n, part, size), low, mid in zip(keys[0], ms.amin(0), ms.quantile(0.5, 0), strict=True)
+        for (n, part, size), low, mid in times
     ]
 
 
@@ -294,7 +301,7 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--out", type=Path, required=True, help="where rank 0 writes what came out, as JSON")
     parser.add_argument("--network", choices=NETWORKS, default="784-128-10", help="whose updates are timed")
-    parser.add_argument("--readings", type=int, default=40, help="of each time")
+    parser.add_argument("--readings", type=int, default=30, help="of each time")
     parser.add_argument("--kill", type=int, help="the rank that dies at update 25")
     options = parser.parse_args()
     # Those that were started again must not find the addresses of the dead, which stay in torchrun's store.

@@ -3,8 +3,8 @@
 A cell is one start of four processes of one thread each, which take turns as one, two and four workers, so that
 whatever else slows the machine slows all of them. `size` is the batch size B, for all workers together, or the
 number of float32 numbers that are averaged. Gradients go by gloo over the loopback device. Data are random tensors
-of MNIST's shape. `ms` is the shortest of 40 readings, in which nothing else got in the way, and `median_ms` their
-median; each is of the worker that ends last.
+of MNIST's shape. `ms` is the shortest of 30 readings, with which least else got in the way, and `median_ms` their
+median; each lasts until the last worker is done.
 """
 
 from lessons.lesson_6.workers import NETWORKS, launch
