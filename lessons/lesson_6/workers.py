@@ -3,8 +3,10 @@
     torchrun --standalone --nproc-per-node 4 -m lessons.lesson_6.workers equality --out cases.json
 
 runs one task on four processes of this machine. On two machines the same line is given on both, with
-`--nnodes 2 --node-rank 0` (1 on the other) and `--master-addr HOST --master-port 29500` in place of `--standalone`.
-The workers compute on processors and talk by gloo. From Python, `launch("equality", 4)` does it all.
+`--nnodes 2 --node-rank 0` (1 on the other) and `--master-addr HOST --master-port 29500` in place of `--standalone`,
+HOST being the first. Where they do not find each other, `GLOO_SOCKET_IFNAME=eth0` names the network to use.
+Where each worker of a machine can have a GPU of its own, they compute there and talk by nccl, else on processors
+and by gloo. From Python, `launch("equality", 4)` does it all.
 """
 
 import argparse
@@ -30,7 +32,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
-from course_utils.timing import make_update
+from course_utils.timing import make_update, synchronised_clock
 from course_utils.training import minibatches, sgd_step
 
 NUM_STEPS, BATCH_SIZE, LR = 50, 64, 0.1
@@ -100,10 +102,11 @@ def shard_of(batch: Tensor, rank: int, k: int, case: str) -> Tensor:
     return batch.tensor_split(k)[0 if case == "the same shard" else rank]
 
 
-def trained(case: str, rank: int = 0, k: int = 1) -> Tensor:
+def trained(case: str, device="cpu", rank: int = 0, k: int = 1) -> Tensor:
     """Return all weights after 50 updates at B = 64, (P,); one process alone (k = 1) never falls into a trap."""
-    digits = load_mnist()[0][:1001] if case == "padded last batch" else load_mnist()[0]
-    model = mlp((784, 128, 10), seed=0, batch_norm=case == "batch norm")
+    digits = load_mnist()[0].to(device)
+    digits = digits[:1001] if case == "padded last batch" else digits
+    model = mlp((784, 128, 10), seed=0, batch_norm=case == "batch norm").to(device)
     both = DistributedDataParallel(model) if k > 1 else model  # averages gradients in backward()
     seed = rank if case == "own shuffles" else 0
     order, batches = torch.Generator().manual_seed(seed), []
@@ -120,7 +123,10 @@ def trained(case: str, rank: int = 0, k: int = 1) -> Tensor:
 
 def equality(rank: int, k: int, options) -> dict[str, float]:
     """Return, for each case, the largest difference between a weight of k workers and of one process."""
-    return {case: float((trained(case, rank, k) - trained(case)).abs().max()) for case in CASES}
+    return {
+        case: float((trained(case, options.device, rank, k) - trained(case, options.device)).abs().max())
+        for case in CASES
+    }
 
 
 # ---- what a worker costs
@@ -132,7 +138,7 @@ NETWORKS = {  # widths, and the largest batch that is timed
 COUNTS = [1000, 10_000, 100_000, 1_000_000]  # float32 numbers to average, besides the gradient's
 
 
-def works_of(n: int, group, widths: Sequence[int], largest: int) -> dict:
+def works_of(n: int, group, device, widths: Sequence[int], largest: int) -> dict:
     """Return what one of `n` workers does, by (n, part, size).
 
     "compute" is an update on B/n examples in which nobody talks, "update" the same by DistributedDataParallel (one
@@ -140,30 +146,30 @@ def works_of(n: int, group, widths: Sequence[int], largest: int) -> dict:
     """
     works = {}
     for part in ("compute", "update"):
-        model = mlp(widths, seed=0)
+        model = mlp(widths, seed=0).to(device)
         both = DistributedDataParallel(model, process_group=group) if n > 1 and part == "update" else model
         for size in [2**j for j in range(4, 17) if 2**j <= largest]:
-            images, labels = torch.rand(size // n, widths[0]), torch.randint(10, (size // n,))
-            works[n, part, size] = make_update(both, images, labels)
+            batch = torch.rand(size // n, widths[0]), torch.randint(10, (size // n,))
+            works[n, part, size] = make_update(both, *(half.to(device) for half in batch))
     for count in [*COUNTS, sum(w.numel() for w in model.parameters())] if n > 1 else []:
-        works[n, "reduce", count] = partial(dist.all_reduce, torch.zeros(count), group=group)
+        works[n, "reduce", count] = partial(dist.all_reduce, torch.zeros(count, device=device), group=group)
     return works
 
 
-def take_turns(works: dict, keys: list, calls: list[int]) -> Tensor:
+def take_turns(works: dict, keys: list, calls: list[int], device) -> Tensor:
     """Return the seconds that a call of each of `keys` takes, (keys,), up to the end of the last worker.
 
     Those that have the work begin at one moment, for which all have slept, and make so many `calls` of it.
     """
-    seconds = torch.zeros(len(keys), dtype=torch.double)
+    clock, seconds = synchronised_clock(device), torch.zeros(len(keys), dtype=torch.double, device=device)
     for i, key in enumerate(keys):
-        start = torch.tensor(time.perf_counter() + 0.02, dtype=torch.double)
+        start = torch.tensor(clock() + 0.02, dtype=torch.double, device=device)
         dist.broadcast(start, 0)  # the processes of one machine have one clock
         if key in works:
-            time.sleep(max(0, float(start) - time.perf_counter()))
+            time.sleep(max(0, float(start) - clock()))
             for _ in range(calls[i]):
                 works[key]()
-            seconds[i] = (time.perf_counter() - start) / calls[i]
+            seconds[i] = (clock() - start) / calls[i]
     dist.all_reduce(seconds, dist.ReduceOp.MAX)
     return seconds
 
@@ -173,14 +179,18 @@ def costs(rank: int, k: int, options) -> list[dict]:
 
     The works take turns, so that whatever else slows the machine slows all alike; a reading takes about 10 ms.
     """
+    if hasattr(os, "sched_setaffinity"):  # on Linux each keeps to a core, or two that wake may share one
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {cores[rank % len(cores)]})
     counts, works = [n for n in (1, 2, 4, 8, 16) if n <= k], {}
     for n, group in [(n, dist.new_group(range(n))) for n in counts]:
-        works |= works_of(n, group, *NETWORKS[options.network]) if rank < n else {}
+        works |= works_of(n, group, options.device, *NETWORKS[options.network]) if rank < n else {}
     keys = [list(works)]
     dist.broadcast_object_list(keys)  # rank 0 has them all
-    once = take_turns(works, *keys, [3] * len(keys[0]))
+    once = take_turns(works, *keys, [3] * len(keys[0]), options.device)
     calls = [math.ceil(0.01 / s) for s in once.tolist()]
-    ms = 1000 * torch.stack([take_turns(works, *keys, calls) for _ in range(options.readings)])
+    readings = [take_turns(works, *keys, calls, options.device) for _ in range(options.readings)]
+    ms = 1000 * torch.stack(readings)
     times = zip(keys[0], ms.amin(0), ms.quantile(0.5, 0), strict=True)
     return [
         {
@@ -254,7 +264,7 @@ def talk_less(
 def quiet(rank: int, k: int, options) -> list[float]:
     """Return the weights, (P,), after 100 updates with H = 20 and an outer momentum."""
     settings = {"alone": 20, "lr": 0.1, "outer_lr": 0.4, "momentum": 0.9, "seed": 0, "num_steps": 100}
-    model = talk_less(load_mnist()[0], [rank], k, **settings, tell=lambda *_: None)
+    model = talk_less(load_mnist()[0].to(options.device), [rank], k, **settings, tell=lambda *_: None)
     return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
 
 
@@ -267,13 +277,14 @@ def survive(rank: int, k: int, options) -> list[float]:
     The worker `--kill` dies once, at update 25, as by kill −9. Where torchrun may start all of them again, they go on
     from the checkpoint: weights, velocity, updates done and the state of the generator that shuffles.
     """
-    digits, order, batches = load_mnist()[0], torch.Generator().manual_seed(0), []
-    model, checkpoint = mlp((784, 128, 10), seed=0), options.out.with_suffix(".pt")
+    digits, order, batches = load_mnist()[0].to(options.device), torch.Generator().manual_seed(0), []
+    model, checkpoint = mlp((784, 128, 10), seed=0).to(options.device), options.out.with_suffix(".pt")
     velocity, done = [torch.zeros_like(w) for w in model.parameters()], 0
     if checkpoint.exists():
-        saved = torch.load(checkpoint)
+        saved = torch.load(checkpoint, map_location="cpu")
         model.load_state_dict(saved["weights"])
-        velocity, done, batches = saved["velocity"], saved["done"], saved["batches"]
+        velocity = [v.to(options.device) for v in saved["velocity"]]
+        done, batches = saved["done"], saved["batches"]
         order.set_state(saved["order"])
     both = DistributedDataParallel(model)
     for step in range(done + 1, NUM_STEPS + 1):
@@ -292,6 +303,13 @@ def survive(rank: int, k: int, options) -> list[float]:
     return torch.cat([w.detach().flatten() for w in model.parameters()]).tolist()
 
 
+def place(local_rank: int, local_workers: int) -> tuple[str, str]:
+    """Return how the workers of a machine talk and where this one computes: nccl if each can have a GPU of its own."""
+    if torch.cuda.is_available() and torch.cuda.device_count() >= local_workers:
+        return "nccl", f"cuda:{local_rank}"
+    return "gloo", "cpu"
+
+
 TASKS = {"equality": equality, "costs": costs, "quiet": quiet, "survive": survive}
 
 
@@ -301,13 +319,16 @@ def main() -> None:
     parser.add_argument("task", choices=TASKS)
     parser.add_argument("--out", type=Path, required=True, help="where rank 0 writes what came out, as JSON")
     parser.add_argument("--network", choices=NETWORKS, default="784-128-10", help="whose updates are timed")
-    parser.add_argument("--readings", type=int, default=30, help="of each time")
+    parser.add_argument("--readings", type=int, default=20, help="of each time")
     parser.add_argument("--kill", type=int, help="the rank that dies at update 25")
     options = parser.parse_args()
+    backend, options.device = place(int(os.environ["LOCAL_RANK"]), int(os.environ["LOCAL_WORLD_SIZE"]))
+    if backend == "nccl":
+        torch.cuda.set_device(options.device)
     # Those that were started again must not find the addresses of the dead, which stay in torchrun's store.
     store, rank, k = next(dist.rendezvous("env://"))
     store = dist.PrefixStore(os.environ["TORCHELASTIC_RESTART_COUNT"], store)
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=k, timeout=timedelta(seconds=120))
+    dist.init_process_group(backend, store=store, rank=rank, world_size=k, timeout=timedelta(seconds=120))
     result = TASKS[options.task](rank, k, options)
     if rank == 0:
         options.out.write_text(json.dumps(result), encoding="utf-8")
