@@ -133,7 +133,7 @@ def equality(rank: int, k: int, options) -> dict[str, float]:
 
 NETWORKS = {  # widths, and the largest batch that is timed
     "784-128-10": ((784, 128, 10), 1024),
-    "784-512x5-10": ((784, 512, 512, 512, 512, 512, 10), 512),
+    "784-512x5-10": ((784, 512, 512, 512, 512, 512, 10), 256),
 }
 COUNTS = [1000, 10_000, 100_000, 1_000_000]  # float32 numbers to average, besides the gradient's
 
@@ -163,6 +163,8 @@ def take_turns(works: dict, keys: list, calls: list[int], device) -> Tensor:
     """
     clock, seconds = synchronised_clock(device), torch.zeros(len(keys), dtype=torch.double, device=device)
     for i, key in enumerate(keys):
+        if key in works:
+            works[key]()  # as in training, where updates follow one another: a connection that slept is slow
         start = torch.tensor(clock() + 0.02, dtype=torch.double, device=device)
         dist.broadcast(start, 0)  # the processes of one machine have one clock
         if key in works:
@@ -179,7 +181,9 @@ def costs(rank: int, k: int, options) -> list[dict]:
 
     The works take turns, so that whatever else slows the machine slows all alike; a reading takes about 10 ms.
     """
-    if hasattr(os, "sched_setaffinity"):  # on Linux each keeps to a core, or two that wake may share one
+    if k > 1 and hasattr(
+        os, "sched_setaffinity"
+    ):  # on Linux each keeps to a core, or two that wake may share one
         cores = sorted(os.sched_getaffinity(0))
         os.sched_setaffinity(0, {cores[rank % len(cores)]})
     counts, works = [n for n in (1, 2, 4, 8, 16) if n <= k], {}
