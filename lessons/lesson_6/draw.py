@@ -3,7 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from course_utils.explore import Control
 from course_utils.plotting import batch_axis, mark_guess
@@ -219,6 +219,7 @@ def worker_model(whole, model):
             words.append(f"{name}, k = {k}: {said}")
         batch_axis(ax, whole[name].index)
         ax.set(yscale="log", title=name, ylabel="time (ms per update)")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         ax.yaxis.set_major_formatter("{x:g}")
         ax.yaxis.set_minor_locator(NullLocator())
     told = "; ".join(words)
@@ -229,7 +230,7 @@ def worker_model(whole, model):
 
 
 def worker_scaling(strong, weak):
-    """Draw how many times as fast k workers are than one, at equal B and at equal B/k, with 95 % intervals over runs.
+    """Draw how many times as fast k workers are as one, at equal B and at equal B/k: median and span of the runs.
 
     Both map (network, k) to a table (runs, sizes) of speed-ups, sizes being B, or B/k.
     """
@@ -245,16 +246,17 @@ def worker_scaling(strong, weak):
     ):
         networks = list(dict.fromkeys(name for name, _ in ups))
         for (name, k), values in ups.items():
-            mean, half = mean_interval(values)
+            mid, low, high = values.median(), values.min(), values.max()
             first = name == networks[0]
             style = {"color": SHADES[k], "capsize": 3, "linestyle": "-" if first else "--"}
             marker = "o" if first else "s"
-            ax.errorbar(values.columns, mean, yerr=half, fmt=marker, label=f"{name}, k = {k}", **style)
-            words.append(f"{title}, {name}, k = {k}: " + ", ".join(f"{m:.2f}" for m in mean))
+            x = values.columns * (1.04 if first else 0.96)  # so that both spans can be seen
+            ax.errorbar(x, mid, yerr=[mid - low, high - mid], fmt=marker, label=f"{name}, k = {k}", **style)
+            words.append(f"{title}, {name}, k = {k}: " + ", ".join(f"{m:.2f}" for m in mid))
         ax.axhline(1, color=GREY, linewidth=1.2)
         sizes = sorted({size for values in ups.values() for size in values})
         batch_axis(ax, sizes, label=label)
         ax.set(title=title)
-    axes[0].set(ylabel="examples a second, in those of one worker")
+    axes[0].set(ylabel="examples a second, in those of one worker", ylim=(0, None))
     axes[0].legend(loc="upper left")
     return fig, f"Speed-up over one worker, which is 1. {'. '.join(words)}."
