@@ -89,7 +89,7 @@ reply(guess_two, two[2] / two[1], "updates of one worker")
 # <details><summary>After your guess</summary>
 #
 # Two workers take about three times as *long* as one. They can save at most half of the computing, a third of a millisecond, and the averaging alone takes longer than that.
-# With both networks the whole (black) takes longer than its parts: DistributedDataParallel copies the gradients into one buffer and back, and at each update the workers wait for the last of them.
+# For the small network and two workers the whole (black) is the sum of its parts, to a tenth. Elsewhere it is longer: DistributedDataParallel copies the gradients into a buffer and back, at each update the workers wait for the last of them, and other programs have more time to get in between.
 # On a real cluster talking also *overlaps* with computing: the gradients of the last layer are sent while those of the first are being computed. Here there is no core left to do it.
 #
 # </details>
@@ -190,16 +190,16 @@ guess_even = None  # examples; a number, or None to skip
 
 # %% even tags=["reveal"]
 def even(network):
-    """Return B_even by (5), and the first batch at which two were sooner done in each run."""
+    """Return B_even by (5), and the first batch at which two were sooner done in most runs."""
     formula = (
         2 * fitted(network)[1] * draw.reduce_s(2, weights[network], bandwidth, latency)
     )
     update = times(network, "update")
-    sooner = (update[2] < update[1]).all()
+    sooner = (update[2] < update[1]).mean() > 0.5
     return formula, next((f"{size:,}" for size in sooner.index[sooner]), "none tried")
 
 
-names = ["even by (5), B", "two are sooner done in all runs at B ="]
+names = ["even by (5), B", "two are sooner done in most runs, B"]
 table = {n: [f"{even(n)[0]:.0f}", even(n)[1]] for n in weights}
 pd.DataFrame(table, index=names).T
 
@@ -212,7 +212,7 @@ reply(guess_even, even(large)[0], "examples")
 # By (5) the large network is even sooner, in spite of its weights.
 # For the small one the two messages' latency is most of what the averaging costs, and it is paid however few weights there are. So at equal B a large network is the better one to share, until bandwidth decides for both.
 #
-# The measured batches (last column) are larger than those of (5): (4) leaves out the copying and the waiting, which must be earned back as well, and a batch counts only where two were sooner in every run.
+# The measured batches (last column) are larger than those of (5), since (4) leaves out the copying and the waiting, which must be earned back as well. With so much else running they are rough: at no batch tried were two sooner in all four runs.
 #
 # </details>
 #
