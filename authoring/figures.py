@@ -40,32 +40,34 @@ def draw_for_slides(fig: Figure) -> list[str]:
 
     A figure of several panels takes the width of a slide wherever it stands.
     """
-    one_panel = fig.get_figwidth() <= 8
+    pictures, one_panel = [], fig.get_figwidth() <= 8
+    for size in SIZES[: 2 + one_panel]:
+        lay_out(fig, size)
+        picture = io.StringIO()
+        with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "course"}):
+            fig.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
+        paths = re.compile(r' d="[^"]*"')
+        short = paths.sub(lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), picture.getvalue())
+        pictures.append(short)  # a third as long
+    return pictures
+
+
+def lay_out(fig: Figure, size: tuple[int, int]) -> None:
+    """Lay `fig` out in `size`, pixels of a slide. Changes `fig`."""
     fig.set_layout_engine("constrained")  # a figure under sliders has lost its own
+    fig.set_size_inches(*(pixels / PIXELS_PER_INCH for pixels in size))
     for words in fig.findobj(Text):
         words.set_text(INDEX.sub(r"$_{\\mathrm{\1}}$", words.get_text()))
         if words.get_transform() is fig.transFigure:
             words.set_visible(False)  # a sentence below the picture: the slide has its own
-    return [_draw(fig, *size) for size in SIZES[: 2 + one_panel]]
-
-
-def _draw(fig: Figure, width: int, height: int) -> str:
-    fig.set_size_inches(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
     _lay_out(fig, in_axes=False)  # once without the words in the axes, which must not shrink them
     for ax in fig.axes:
         for words in (ax._left_title, ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts):
-            _break(words, ax)
+            break_lines(words, ax)
     _lay_out(fig, in_axes=True)
     for ax in fig.axes:
         _thin_labels(ax.xaxis)
         _thin_labels(ax.yaxis)
-    picture = io.StringIO()
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "course"}):
-        fig.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
-    svg = picture.getvalue()
-    return re.sub(
-        r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path[0]), svg
-    )  # a third of the size
 
 
 def _lay_out(fig: Figure, *, in_axes: bool) -> None:
@@ -75,18 +77,19 @@ def _lay_out(fig: Figure, *, in_axes: bool) -> None:
     fig.draw_without_rendering()
 
 
-def _break(words: Text, ax: Axes) -> None:
+def break_lines(words: Text, ax: Axes) -> None:
     """Break `words` into lines of about one length where they are longer than the side of `ax` along which they run."""
-    whole = vars(words).setdefault("_whole", words.get_text())  # as they were before another size
+    whole, broken = vars(words).get("_lines", ("", ""))  # of another size
+    if words.get_text() != broken:
+        whole = words.get_text()
     words.set_text(whole)
     box, axes = words.get_window_extent(), ax.get_window_extent()
-    if not whole or re.search(r"\$[^$]* [^$]*\$", whole):
-        return
-    share = axes.height / box.height if words.get_rotation() == 90 else axes.width / box.width
-    if share < 1:
+    share = axes.height / max(box.height, 1) if words.get_rotation() == 90 else axes.width / max(box.width, 1)
+    if share < 1 and not re.search(r"\$[^$]* [^$]*\$", whole):
         lines = TOGETHER.sub("\u00a0", whole).split("\n")
         columns = max(6, int(max(map(len, lines)) * share))
         words.set_text("\n".join(_even(line, columns) for line in lines))
+    vars(words)["_lines"] = whole, words.get_text()
 
 
 def _even(line: str, columns: int) -> str:
