@@ -17,6 +17,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import matplotlib
@@ -207,8 +208,8 @@ def _typeset(words: str) -> str:
 
 
 def _power(number: re.Match) -> str:
-    if 1e-4 < float(number[0]) < 1e6:
-        return f"{float(number[0]):,.10g}"
+    if 1e-5 < float(number[0]) < 1e6:
+        return f"{Decimal(number[0]):,f}"
     return f"{number[1]}·10<sup>{int(number[2])}</sup>".replace("-", "−")
 
 
