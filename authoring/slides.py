@@ -184,8 +184,9 @@ def _table(code: str) -> str:
         row for row in cells if len(row) == max(map(len, cells))
     ]  # others share a name with their neighbours
     longest = sum(2 + max(map(len, column)) for column in zip(*whole, strict=True))
-    size = min(26 if len(cells) < 7 else 21, 1116 / longest / 0.6)  # pixels
-    table["style"] = f"font-size: {max(20, size):.0f}px"
+    fits = 1116 / longest / 0.6  # pixels
+    alone = min(fits, (470 / len(cells) - 9) / 1.25, 26)
+    table["style"] = f"--size: {min(fits, 26 if len(cells) < 7 else 21):.0f}px; --alone: {alone:.0f}px"
     for row in table.thead.find_all("tr"):
         for name in row.find_all("th")[: len(rows[0].find_all("th"))]:
             name["class"] = "index"  # of what stands below it, to the left
