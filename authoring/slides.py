@@ -201,8 +201,9 @@ def _output(code: str) -> NotebookNode:
 
 
 def _typeset(words: str) -> str:
-    """Return `words` as HTML: 9.4e+02 as 940, 2e-06 with a power of ten, 60000 with its comma, λ_max with an index."""
+    """Return `words` as HTML: 9.4e+02 as 940, 2e-06 with a power of ten, 60000 with its comma, 512x5 with a cross, λ_max with an index."""
     words = re.sub(r"\b(\d[\d.]*)e([+-]\d\d)\b", _power, words)
+    words = re.sub(r"(?<=\d)x(?=\d)", "×", words)
     words = re.sub(r"^\d{4,}$", lambda whole: f"{int(whole[0]):,}", words)
     words = re.sub(r"(?<![\w.)])-(?=\d)", "−", words)
     return INDEX.sub(r"<sub>\1</sub>", TOGETHER.sub("\u00a0", words))
