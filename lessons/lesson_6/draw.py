@@ -63,9 +63,9 @@ def machines():
         ax.annotate(
             who,
             (k, minutes),
-            (-7, 2 if who == "Mikami 2018" else -12),
+            (9, -4) if who == "Mikami 2018" else (-7, -12),
             textcoords="offset points",
-            ha="right",
+            ha="left" if who == "Mikami 2018" else "right",
             zorder=4,
         )
     moving = {"animated": True}
@@ -73,7 +73,7 @@ def machines():
     (line,) = ax.plot([], [], color=BLUE, linewidth=2.6, **moving)
     (turn,) = ax.plot([], [], "o", color=ORANGE, markersize=10, **moving)
     words = ax.text(0.985, 0.97, "", transform=ax.transAxes, ha="right", va="top", color=ORANGE, **moving)
-    ax.text(1.1, 0.42, "dashed: as if k workers were k times as fast", color=GREY)
+    ax.text(1.1, 0.42, "dashed: k times as fast", color=GREY)
 
     def update(*, b_crit, rate, bandwidth, latency, num_weights) -> str:
         job = {
