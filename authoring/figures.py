@@ -1,8 +1,9 @@
 """The pages' figures once more, for slides: of the same run, with type that can be read from the last row.
 
-The builder installs this in the kernel that executes a page. Each figure that is put out is then drawn a second time,
-as SVG in the size of a slide, where 160 pixels an inch make 20 pixels of 9 points; what that leaves no room for is
-mended: long titles are broken, crowded tick labels thinned. Those that a deck shows are kept in `slides/figures`.
+The builder installs this in the kernel that executes a page. Each figure that is put out is then drawn again, as
+SVG in the sizes that slides have room for, where 160 pixels an inch make 20 pixels of 9 points; what that leaves no room
+for is mended: long titles are broken, crowded tick labels thinned. Those that a deck shows are kept in `slides/figures`,
+each in the size for its slide, by how much else stands there.
 """
 
 import hashlib
