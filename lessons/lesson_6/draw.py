@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.ticker import NullLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import mark_guess
+from course_utils.plotting import LABEL_BOX, mark_guess
 from course_utils.results import mean_interval
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
@@ -66,7 +66,8 @@ def machines():
             (9, -4) if who == "Mikami 2018" else (-7, -12),
             textcoords="offset points",
             ha="left" if who == "Mikami 2018" else "right",
-            zorder=4,
+            bbox=LABEL_BOX,
+            zorder=3,
         )
     moving = {"animated": True}
     (ideal,) = ax.plot([], [], "--", color=GREY, linewidth=1.2, **moving)
