@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import batch_axis, mark_guess
+from course_utils.plotting import LABEL_BOX, batch_axis, mark_guess
 from course_utils.results import mean_interval
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
@@ -63,17 +63,18 @@ def machines():
         ax.annotate(
             who,
             (k, minutes),
-            (-7, 2 if who == "Mikami 2018" else -12),
+            (9, -4) if who == "Mikami 2018" else (-7, -12),
             textcoords="offset points",
-            ha="right",
-            zorder=4,
+            ha="left" if who == "Mikami 2018" else "right",
+            bbox=LABEL_BOX,
+            zorder=3,
         )
     moving = {"animated": True}
     (ideal,) = ax.plot([], [], "--", color=GREY, linewidth=1.2, **moving)
     (line,) = ax.plot([], [], color=BLUE, linewidth=2.6, **moving)
     (turn,) = ax.plot([], [], "o", color=ORANGE, markersize=10, **moving)
     words = ax.text(0.985, 0.97, "", transform=ax.transAxes, ha="right", va="top", color=ORANGE, **moving)
-    ax.text(1.1, 0.42, "dashed: as if k workers were k times as fast", color=GREY)
+    ax.text(1.1, 0.42, "dashed: k times as fast", color=GREY)
 
     def update(*, b_crit, rate, bandwidth, latency, num_weights) -> str:
         job = {

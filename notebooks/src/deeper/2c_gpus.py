@@ -250,7 +250,11 @@ def gradient_in(parts):
 
 def line(parts, whole):
     error = (gradient_in(parts) - whole).norm() / whole.norm()
-    return f"{parts}", f"{kept_bytes(10_000 // parts) / 1e6:.1f}", f"{error:.5f}"
+    return (
+        f"{parts}",
+        f"{kept_bytes(10_000 // parts) / 1e6:.1f}",
+        f"{error:.5f}" if error > 1e-5 else "below 0.00001",
+    )
 
 
 pd.DataFrame(
