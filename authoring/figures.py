@@ -9,6 +9,7 @@ import hashlib
 import io
 import re
 import textwrap
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ SVG = "image/svg+xml"
 PIXELS_PER_INCH = 168  # 5 % above 160, for slides that leave a figure less room
 WIDTHS = {True: 1160, False: 760}  # pixels on a slide of 1280 × 720: of several panels, and of one
 HEIGHTS = {True: 560, False: 490}  # of what is tall on the page, and of all others
+UNDER_CONTROLS = 430  # the height of what moves under controls
 
 
 def install() -> None:
@@ -35,20 +37,7 @@ def install() -> None:
 
 def draw_for_slides(fig: Figure) -> str:
     """Return `fig` as SVG in the size of a slide, its words as text. Changes `fig`."""
-    width, height = fig.get_size_inches()
-    size = WIDTHS[width > 8], HEIGHTS[width < 1.42 * height]
-    fig.set_layout_engine("constrained")  # a figure under sliders has lost its own
-    fig.set_size_inches(*(pixels / PIXELS_PER_INCH for pixels in size))
-    for words in fig.findobj(lambda a: isinstance(a, Text) and a.get_transform() is fig.transFigure):
-        words.set_visible(False)  # a sentence below the picture: the slide has its own
-    _lay_out(fig, in_axes=False)  # once without the words in the axes, which must not shrink them
-    for ax in fig.axes:
-        for words in (ax._left_title, ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts):
-            _break(words, ax)
-    _lay_out(fig, in_axes=True)
-    for ax in fig.axes:
-        _thin_labels(ax.xaxis)
-        _thin_labels(ax.yaxis)
+    lay_out(fig)
     picture = io.StringIO()
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "course"}):
         fig.savefig(picture, format="svg", metadata={"Date": None, "Creator": None})
@@ -58,6 +47,26 @@ def draw_for_slides(fig: Figure) -> str:
     )  # a third of the size
 
 
+def lay_out(fig: Figure) -> None:
+    """Lay `fig` out in the size of a slide. Changes `fig`."""
+    width, height = fig.get_size_inches()
+    moves = any(artist.get_animated() for artist in fig.findobj())
+    size = WIDTHS[width > 8], UNDER_CONTROLS if moves else HEIGHTS[width < 1.42 * height]
+    fig.set_layout_engine("constrained")  # a figure under sliders has lost its own
+    fig.set_dpi(PIXELS_PER_INCH)
+    fig.set_size_inches(*(pixels / PIXELS_PER_INCH for pixels in size))
+    for words in fig.findobj(lambda a: isinstance(a, Text) and a.get_transform() is fig.transFigure):
+        words.set_visible(False)  # a sentence below the picture: the slide has its own
+    _lay_out(fig, in_axes=False)  # once without the words in the axes, which must not shrink them
+    for ax in fig.axes:
+        for words in (ax._left_title, ax.title, ax.xaxis.label, ax.yaxis.label, *ax.texts):
+            break_lines(words, ax)
+    _lay_out(fig, in_axes=True)
+    for ax in fig.axes:
+        _thin_labels(ax.xaxis)
+        _thin_labels(ax.yaxis)
+
+
 def _lay_out(fig: Figure, *, in_axes: bool) -> None:
     for ax in fig.axes:
         for words in ax.texts:
@@ -65,7 +74,7 @@ def _lay_out(fig: Figure, *, in_axes: bool) -> None:
     fig.draw_without_rendering()
 
 
-def _break(words: Text, ax: Axes) -> None:
+def break_lines(words: Text, ax: Axes) -> None:
     """Break `words` between two of them where they are longer than the side of `ax` along which they run."""
     box, axes = words.get_window_extent(), ax.get_window_extent()
     if not words.get_text():
@@ -93,19 +102,22 @@ def _touch(label: Text, other: Text) -> bool:
     return a.overlaps(b)
 
 
+def shown_in(decks: Iterable[Path]) -> set[tuple[str, str]]:
+    """Return which cells the `decks` show: the prefix of their page, and their names."""
+    return {
+        (page or deck.stem, name)
+        for deck in decks
+        for page, name, _ in SHOWN.findall(deck.read_text(encoding="utf-8"))
+    }
+
+
 def keep(notebook: NotebookNode, page: str, notebooks: Path) -> None:
     """Take the pictures for slides out of `notebook`, whose source's name is `page`, and keep those that a deck shows.
 
     Each is stamped with the picture on the page, so that one that belongs to another run is found out.
     Raises ValueError for a cell with two figures, since a slide has room for one.
     """
-    decks = (notebooks / "slides").glob("*.md")
-    shown = {
-        (page or deck.stem, name)
-        for deck in decks
-        for page, name, _ in SHOWN.findall(deck.read_text(encoding="utf-8"))
-    }
-    kept = {}
+    shown, kept = shown_in((notebooks / "slides").glob("*.md")), {}
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             picture = output.get("data", {}).pop(SVG, None)
