@@ -27,7 +27,7 @@ SVG = "image/svg+xml"
 PIXELS_PER_INCH = 168  # 5 % above 160, for slides that leave a figure less room
 WIDTHS = {True: 1160, False: 760}  # pixels on a slide of 1280 × 720: of several panels, and of one
 HEIGHTS = {True: 560, False: 490}  # of what is tall on the page, and of all others
-UNDER_CONTROLS = 430  # the height of what moves under controls
+UNDER_CONTROLS = 430  # of what moves under controls
 
 
 def install() -> None:
@@ -52,8 +52,9 @@ def lay_out(fig: Figure) -> None:
     width, height = fig.get_size_inches()
     moves = any(artist.get_animated() for artist in fig.findobj())
     size = WIDTHS[width > 8], UNDER_CONTROLS if moves else HEIGHTS[width < 1.42 * height]
+    if moves:
+        fig.set_dpi(PIXELS_PER_INCH)  # as its film is drawn
     fig.set_layout_engine("constrained")  # a figure under sliders has lost its own
-    fig.set_dpi(PIXELS_PER_INCH)
     fig.set_size_inches(*(pixels / PIXELS_PER_INCH for pixels in size))
     for words in fig.findobj(lambda a: isinstance(a, Text) and a.get_transform() is fig.transFigure):
         words.set_visible(False)  # a sentence below the picture: the slide has its own

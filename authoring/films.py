@@ -31,7 +31,7 @@ from authoring.build import NOTEBOOKS, lesson_of, read_source, sources
 ROOT = NOTEBOOKS.parent
 BYTES = 2_750_000  # of frames in a film; in base64, with the alt texts, 3.9 MB
 FRAMES = 600  # at most, for the time they take to draw
-LEVELS = 16  # of each colour: a third smaller than all 256, and the difference is not to be seen
+LEVELS = 12  # of each colour at edges: half the size of all 256, and the difference is not to be seen
 
 
 class Film(NamedTuple):
@@ -234,6 +234,8 @@ class Camera:
         frame = np.asarray(self.canvas.buffer_rgba())
         step = 255 / (LEVELS - 1)
         rough = np.rint(np.rint(frame / step) * step).astype(np.uint8)
+        flat = (frame == np.roll(frame, 1, axis=1)).all(-1)  # areas keep their colour, edges may be rough
+        rough[flat] = frame[flat]
         rough[(frame == self.still).all(-1)] = 0
         return alt, [np.ascontiguousarray(rough[:, a:b]) for a, b in itertools.pairwise(self.cuts)]
 
