@@ -209,10 +209,10 @@ class Camera:
         from course_utils.plotting import CSS_PIXELS_PER_INCH
 
         plt.close(fig)
-        fig.set_dpi(CSS_PIXELS_PER_INCH)
+        fig.set_dpi(figures.PIXELS_PER_INCH if on_slide else CSS_PIXELS_PER_INCH)
         self.canvas = FigureCanvasAgg(fig)
         if on_slide:
-            figures.lay_out(fig)
+            figures.lay_out(fig, figures.UNDER_CONTROLS)
         self.canvas.draw()
         fig.set_layout_engine("none")
         self.fig, self.update = fig, update
@@ -227,6 +227,7 @@ class Camera:
         """Return the alt text of a frame and its strips (height, width, 4), transparent where the still shows."""
         alt = self.update(**settings)
         for words in self.words:
+            figures.set_indices(words)
             figures.break_lines(words, words.axes)
         self.canvas.restore_region(self.background)
         for artist in self.moving:

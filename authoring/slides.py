@@ -19,6 +19,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 
 import matplotlib
@@ -29,7 +30,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from authoring.build import NOTEBOOKS, page_of, sources, stale_cells
-from authoring.figures import SHOWN, picture_of, stamp
+from authoring.figures import INDEX, SHOWN, TOGETHER, picture_of, stamp
 from authoring.films import Film, draw_films, films, read_film
 from authoring.site import BUILD, HERE, film_html
 
@@ -37,6 +38,7 @@ DECKS, FILMS = BUILD / "slides", BUILD / "films"
 ELSEWHERE = re.compile(r"""(?:\ssrc=|<link[^>]*\shref=|url\()["']?((?:https?:)?//[^"')\s>]+)""")
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 FEW_WORDS = 420  # characters that fit beside a figure of one panel
+NOT_WORDS = re.compile(r"(\$\$.*?\$\$|\$[^$]*\$|`[^`]*`)", re.DOTALL)  # formulas and code
 
 
 @dataclass
@@ -106,8 +108,9 @@ def _slide(text: str, page: Callable, picture: Callable, film: Callable, lesson:
     body, *notes = re.split(r"^Note:[ \t]*$", rest, maxsplit=1, flags=re.MULTILINE)
     if not headline.startswith("## ") or not notes or not re.match(r"\s*\d+(\.\d+)? min\b", notes[0]):
         raise ValueError("a slide ends with a line 'Note:' and notes that start like '3 min · plans 50, 90'")
-    words = re.sub(r"\n{3,}", "\n\n", SHOWN.sub("", body)).strip()
-    slide = Slide(headline, words, notes[0].strip())
+    words = NOT_WORDS.split(re.sub(r"\n{3,}", "\n\n", SHOWN.sub("", body)).strip())
+    words[::2] = [TOGETHER.sub("\u00a0", part) for part in words[::2]]
+    slide = Slide(headline, "".join(words), notes[0].strip())
     for prefix, name, code in SHOWN.findall(body):
         cells = {cell.id: cell for cell in page(prefix or lesson).cells if cell.cell_type == "code"}
         if name not in cells:
@@ -201,11 +204,31 @@ def _table(code: str) -> str:
     longest = sum(2 + max(map(len, column)) for column in zip(*whole, strict=True))
     size = min(26 if len(cells) < 7 else 21, 1116 / longest / 0.6)  # pixels
     table["style"] = f"font-size: {max(20, size):.0f}px"
+    for row in table.thead.find_all("tr"):
+        for name in row.find_all("th")[: len(rows[0].find_all("th"))]:
+            name["class"] = "index"  # of what stands below it, to the left
     return str(table)
 
 
 def _output(code: str) -> NotebookNode:
+    """Return an output of HTML whose numbers and symbols are set as in the formulas."""
+    if not code.startswith("<svg"):
+        code = re.sub(r"(?<=>)[^<]+(?=<)", lambda words: _typeset(words[0]), code)
     return new_output("display_data", data={"text/html": code})
+
+
+def _typeset(words: str) -> str:
+    """Return `words` as HTML: 9.4e+02 as 940, 2e-06 with a power of ten, 60000 with its comma, λ_max with an index."""
+    words = re.sub(r"\b(\d[\d.]*)e([+-]\d\d)\b", _power, words)
+    words = re.sub(r"^\d{4,}$", lambda whole: f"{int(whole[0]):,}", words)
+    words = re.sub(r"(?<![\w.)])-(?=\d)", "−", words)
+    return INDEX.sub(r"<sub>\1</sub>", TOGETHER.sub("\u00a0", words))
+
+
+def _power(number: re.Match) -> str:
+    if 1e-5 < float(number[0]) < 1e6:
+        return f"{Decimal(number[0]):,f}"
+    return f"{number[1]}·10<sup>{int(number[2])}</sup>".replace("-", "−")
 
 
 def deck_of(slides: list[Slide], course: str) -> NotebookNode:

@@ -61,7 +61,7 @@ def test_the_first_frame_is_what_is_seen_where_the_controls_start():
 
 def test_what_a_deck_shows_is_drawn_in_the_size_of_a_slide():
     film = shoot(*two_panels(), on_slide=True)
-    assert film["size"] == [760, 430] and len(film["cuts"]) == 2
+    assert film["size"] == [1160, 430] and len(film["cuts"]) == 2
     assert [film.on_slide for film in films(["05", "5c"])] == [True, False]
 
 

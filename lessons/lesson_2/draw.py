@@ -103,7 +103,7 @@ def clocks(sizes, readings, guess=None):
     """Draw the milliseconds per update that four clocks read, `readings[name]` (sizes,); ring the guessed clock."""
     looks = {  # colour, marker, and where the name stands: at which size, how many points away
         "the first call": ("C3", "^", 0, (60, 6)),
-        "the loader": ("C1", "s", 0, (42, -17)),
+        "the loader": ("C1", "s", 1, (32, 8)),
         "the right clock": ("black", "o", 1, (8, -17)),
         "the missing wait": ("C2", "v", 1, (0, 9)),
     }
@@ -127,7 +127,7 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
     """Draw time per update and per epoch: recordings with their knees, what was measured here, the guessed knee.
 
     `recorded[label]` is a table of milliseconds, a line a run and a column a batch size, with the knee of its
-    median; `here` the curve of this machine as `(sizes, milliseconds)`.
+    median, or None; `here` the curve of this machine as `(sizes, milliseconds)`.
     """
     fig, axes = _update_and_epoch((9.6, 4.6))
     for i, (label, (runs, knee)) in enumerate(recorded.items()):
@@ -136,18 +136,20 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
         for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
             ax.plot(sizes, factor * runs.median(), "o-", color=color, label=label)
             ax.fill_between(sizes, factor * runs.min(), factor * runs.max(), color=color, alpha=0.2, lw=0)
-            ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
-        side, away = (("right", -4), ("left", 4))[i % 2]
-        _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (away, -4), color, side)
+            if knee:
+                ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
+        if knee:
+            side, away = (("right", -4), ("left", 4))[i % 2]
+            _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (away, -4), color, side)
     sizes, milliseconds = here
     for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
         ax.plot(sizes, factor * milliseconds, "--", color="black", label="here and now")
-    axes[1].legend(loc="upper right")
+    axes[1].legend(loc="upper right", frameon=True, edgecolor="none")
     return fig, (
         "Two charts against batch size, all axes logarithmic. In the recordings time per update starts nearly flat and "
-        "then rises in proportion to the batch size; time per epoch falls at first and is flat where the update rises. "
+        "then, on a processor, rises in proportion to the batch size; time per epoch falls, and is flat where the update rises. "
         f"A dashed line is of this machine: an update of {sizes[-1]:,} took {_number(milliseconds[-1])} ms. Vertical "
-        f"lines mark the knee of each recording: {', '.join(f'{k} {v[1]:.0f}' for k, v in recorded.items())}."
+        f"lines mark knees: {', '.join(f'{k} {v[1]:.0f}' for k, v in recorded.items() if v[1])}."
         + mark_guess(axes[0], guess, low=1, high=60_000, axis="x")
     )
 
@@ -194,7 +196,8 @@ def wait(sizes, needed, milliseconds, guess=None):
         ax.plot(sizes, values.mean(0), color="#999999", lw=1.5)
         for size, column in zip(sizes, values.T, strict=True):
             ax.plot([size] * len(column), column, "o", color=batch_color(size), markersize=6, alpha=0.8)
-        ax.set(yscale="log", ylabel=label, title=title)
+        ax.set_title(title)
+        _time_axis(ax, label)
         batch_axis(ax, [1, 16, 256, 4000])
     return fig, (
         f"Three panels against batch size, all axes logarithmic, {len(needed)} seeds. Updates needed fall steeply at "
@@ -239,7 +242,7 @@ def roofline(recorded, limits):
         ax.plot(milliseconds.index, milliseconds, "o-", color="C0", label="recorded, one thread")
         ax.plot(line, per_example * line, color="C1", ls="--", label="arithmetic at measured peak")
         ax.axhline(per_update, color="C3", ls=":", lw=2, label="weights at measured bandwidth")
-        ax.set(yscale="log", title=network, ylim=(0.004, 9000))
+        ax.set(yscale="log", title=network.replace("x", "×"), ylim=(0.004, 9000))
         batch_axis(ax, [tick for tick in TICKS if tick <= line[1]])
     axes[0].set_ylabel("time (ms per update)")
     axes[0].legend(loc="upper left")
@@ -264,9 +267,9 @@ def best_batch(sizes, waits, predicted, best):
     ax.axvline(best, color="black", lw=1.2, ls=":")
     ax.set(yscale="log", ylabel="time to 85 % (s)", title="Between the problem's bend and the machine's")
     batch_axis(ax, sizes)
-    _name(ax, f"$\\sqrt{{B_{{crit}} B^*}}$ = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
+    _name(ax, f"√(B_crit·B*) = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
     ax.legend(loc="lower left")
-    ax.set_ylim(bottom=0.002)
+    ax.set_ylim(bottom=0.001)
     return fig, (
         "Seconds until 85 % of the validation digits are read, against batch size, both logarithmic; lines are means, "
         "bands hold all five seeds. Both curves fall, are lowest at B = 16 to 64 and rise again. The dashed prediction "
@@ -295,25 +298,29 @@ def loader(sizes, updating, loading, num_examples=60_000):
     )
 
 
-def prediction(recorded, expected):
-    """Draw the recorded processor (a Series by batch size) and what is expected of GPUs, `expected[name]`."""
-    fig, ax = plt.subplots(figsize=(6.4, 4.2))
-    ax.plot(recorded.index, recorded, "o-", color="C0")
-    _name(ax, "processor, one thread, recorded", (500, recorded[500]), (-10, 4), "C0", "right")
-    for color, style, (name, milliseconds) in zip(("C1", "C2"), ("--", ":"), expected.items(), strict=False):
-        ax.plot(recorded.index, milliseconds, color=color, ls=style)
-        _name(ax, f"{name}, expected", (5, milliseconds[2]), (0, -14), color, "left")
-    ax.set(
-        yscale="log",
-        ylim=(0.03, 600),
-        ylabel="time (ms per update)",
-        title="Expected of a V100, not measured",
-    )
-    batch_axis(ax, TICKS)
+def gpu(thread, on_gpu):
+    """Draw recorded ms per update of each network: of one `thread[network]` and `on_gpu[network, mode]`.
+
+    Each is a table, a line a run and a column a batch size; bands hold all runs.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4), sharey=True)
+    looks = {"call by call": ("C1", "s"), "one CUDA graph": ("C2", "^")}
+    for ax, (network, runs) in zip(axes, thread.items(), strict=True):
+        curves = [("one thread of a processor", runs, "C0", "o")]
+        curves += [(f"H100, {m}", on_gpu[network, m], *look) for m, look in looks.items()]
+        for name, table, color, marker in curves:
+            ax.plot(table.columns, table.median(), color=color, marker=marker, label=name)
+            ax.fill_between(table.columns, table.min(), table.max(), color=color, alpha=0.2, lw=0)
+        ax.set(title=network)
+        _time_axis(ax, "")
+        batch_axis(ax, TICKS)
+    axes[0].set_ylabel("time (ms per update)")
+    axes[0].legend(loc="upper left")
+    ends = {f"{network}, {mode}": runs.median() for (network, mode), runs in on_gpu.items()}
     return fig, (
-        "Time per update against batch size, both logarithmic: the recorded processor bends at some tens of examples; "
-        "the curves expected of a GPU start at the same floor or below it and bend beyond a thousand. They are not "
-        "measured."
+        "Two panels, the small and the large network: recorded time per update against batch size, both logarithmic. "
+        "One thread of a processor starts at a quarter of a millisecond and rises in proportion to the batch size "
+        f"from some tens of examples on; the H100's curves are flat for long. {_readings(TICKS, ends)}."
     )
 
 

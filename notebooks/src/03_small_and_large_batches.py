@@ -256,10 +256,10 @@ verdict(
 bank = read_results("batch_size_digits")
 accuracy = at_step(bank, "valid_accuracy", ten_epochs, "lr", "batch_size").mean().unstack()
 title = "Validation accuracy (%) after 10 epochs, mean of 5 seeds"
-show(*draw.rate_map(accuracy, title=title))
+show(*draw.rate_map(accuracy.loc[1 / 256 : 4], title=title))
 
 # %% [markdown]
-# White squares mark the rate that is best for each B, its *tuned* rate.
+# White squares mark the rate that is best for each B, its *tuned* rate. (Recorded are 1/1024 to 32; above 4 nothing trains.)
 # The learning rate is a *hyperparameter*, a setting that training doesn't find by itself; tuning means to choose it by the validation set.
 # Follow the line marked ∝ B, the **linear rule**: twice the batch, twice the rate.
 # From B = 1 to 256 the numbers hardly change, 94 everywhere; then the line runs into the dark.

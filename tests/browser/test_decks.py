@@ -59,7 +59,7 @@ FAULTS = r"""() => {
 
   const parts = [...page.children].map(boxes);
   for (const [what, box] of parts.flat())
-    if (box.left < edge.left + 20 || box.right > edge.right - 20 || box.top < edge.top + 20 || box.bottom > edge.bottom - 30)
+    if (box.left < edge.left + 20 || box.right > edge.right - 40 || box.top < edge.top + 20 || box.bottom > edge.bottom - 30)
       faults.push(`${what} leaves the page`);
   parts.forEach((part, i) => parts.slice(i + 1).flat().forEach(([other, b]) => part.forEach(([what, a]) => {
     if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2)
@@ -77,6 +77,7 @@ FAULTS = r"""() => {
       return {text, box, size: pixels * Math.hypot(a, b)};
     }).filter(({text}) => text.textContent.trim());
     for (const {text, box, size} of words) {
+      if (/\w_\w|\de[+-]\d/.test(text.textContent)) faults.push(`${quoted(text.textContent)} on the figure is raw`);
       if (size < 20) faults.push(`${quoted(text.textContent)} on the figure is set in ${size.toFixed(1)}px`);
       if (box.left < edge.left - 2 || box.right > edge.right + 2 || box.top < edge.top - 2 || box.bottom > edge.bottom + 2)
         faults.push(`${quoted(text.textContent)} leaves the figure`);
@@ -88,7 +89,9 @@ FAULTS = r"""() => {
   }
   for (const text of texts(page)) {
     const style = getComputedStyle(text.parentElement);
-    if (parseFloat(style.fontSize) < 20) faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
+    if (parseFloat(style.fontSize) < 20 && !text.parentElement.closest("sub, sup"))
+      faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
+    if (/\w_\w|\de[+-]\d/.test(text.data) && !text.parentElement.closest("pre, code")) faults.push(`${quoted(text.data)} is raw`);
     const [dark, bright] = [light(style.color), light(ground(text.parentElement))].sort((a, b) => a - b);
     if ((bright + 0.05) / (dark + 0.05) < 4.5) faults.push(`${quoted(text.data)} is too pale`);
   }
@@ -212,6 +215,7 @@ BROKEN = {
     "on the figure is set in 1": slide("Small", "\n\n".join(["Words. " * 40] * 2), "figure"),
     "on the figure, “words” overlaps “words”": slide("Crowded", shown="crowded"),
     "overlaps “over”": slide("Moved", '<p style="position: absolute; top: 45px">over</p>'),
+    "“λ_max 2e-06” is raw": slide("Raw", "λ_max 2e-06"),
     "is too pale": slide("Pale", '<span style="color: #999999">pale</span>'),
     "has a bare $": slide("Unclosed", "It costs $x."),
     "a formula has a mistake": slide("Mistaken", "$\\frac{1}$"),
