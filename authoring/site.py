@@ -26,6 +26,7 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from PIL import Image
@@ -78,7 +79,22 @@ def page_markdown(source: Path, shelf: Shelf) -> str:
             parts += [_code(cell), _outputs(cell, stem, shelf)]
     tools = _raw('<p class="tools"><button type="button" id="all-code" hidden>Show all code</button></p>')
     title, rest = parts[0].partition("\n")[::2]
-    return "\n\n".join([title, tools, rest, *parts[1:]]) + "\n"
+    return "\n\n".join([title, tools, run_links(source), rest, *parts[1:]]) + "\n"
+
+
+def run_links(source: Path, address: str = ADDRESS) -> str:
+    """Return where a page can be run, by the repository's `address` on GitHub: nothing while that isn't known."""
+    name = re.fullmatch(r"https://github\.com/((?!OWNER/)[\w.-]+/([\w.-]+?))(\.git)?/?", address)
+    if not name:
+        return ""
+    page = page_of(source).relative_to(ROOT).as_posix()
+    notebook = f"github/{name[1]}/blob/main/{page}"
+    return _raw(
+        f'<p class="run">Run this page: <a href="https://{notebook.replace("/", ".com/", 1)}">its notebook</a>, '
+        f'<a href="https://mybinder.org/v2/gh/{name[1]}/main?labpath={quote(page, safe="")}">Binder</a>, '
+        f'<a href="https://colab.research.google.com/{notebook}">Colab</a> <small>(there run '
+        f"<code>!git clone --depth 1 https://github.com/{name[1]}</code> and <code>%cd {name[2]}</code> first)</small></p>"
+    )
 
 
 def _linked(text: str) -> str:

@@ -9,7 +9,6 @@ import pytest
 from PIL import Image
 
 from authoring.films import BYTES, LEVELS, films, first_frame, shoot, thinned
-from authoring.site import complete_languages
 from course_utils.explore import Control, make_explorer
 
 
@@ -85,18 +84,3 @@ def test_thinned_settings_keep_their_ends_and_the_start_and_fit_into_a_film():
 def test_a_film_is_out_of_date_once_its_page_changes():
     film, *_ = films(["05"])
     assert film.key == film._replace(code=film.code).key != film._replace(code=(*film.code[:-1], "other")).key
-
-
-def test_a_language_counts_once_every_text_is_translated(tmp_path):
-    texts, locale = tmp_path / "texts", tmp_path / "locale" / "zh_TW" / "LC_MESSAGES"
-    texts.mkdir()
-    locale.mkdir(parents=True)
-    (texts / "index.pot").write_text('msgid "batch"\nmsgstr ""\n\nmsgid "momentum"\nmsgstr ""\n')
-    half = 'msgid "batch"\nmsgstr "批次"\n\n'
-    for rest, complete in (
-        ("", []),
-        ('#, fuzzy\nmsgid "momentum"\nmsgstr "動量"\n', []),
-        ('msgid "momentum"\nmsgstr "動量"\n', ["zh_TW"]),
-    ):
-        (locale / "index.po").write_text(half + rest, encoding="utf-8")
-        assert complete_languages(tmp_path / "locale", texts) == complete
