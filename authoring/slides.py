@@ -202,8 +202,9 @@ def _table(code: str) -> str:
         row for row in cells if len(row) == max(map(len, cells))
     ]  # others share a name with their neighbours
     longest = sum(2 + max(map(len, column)) for column in zip(*whole, strict=True))
-    size = min(26 if len(cells) < 7 else 21, 1116 / longest / 0.6)  # pixels
-    table["style"] = f"font-size: {max(20, size):.0f}px"
+    fits = 1116 / longest / 0.6  # pixels
+    alone = min(fits, (470 / len(cells) - 9) / 1.25, 26)
+    table["style"] = f"--size: {min(fits, 26 if len(cells) < 7 else 21):.0f}px; --alone: {alone:.0f}px"
     for row in table.thead.find_all("tr"):
         for name in row.find_all("th")[: len(rows[0].find_all("th"))]:
             name["class"] = "index"  # of what stands below it, to the left
@@ -218,8 +219,9 @@ def _output(code: str) -> NotebookNode:
 
 
 def _typeset(words: str) -> str:
-    """Return `words` as HTML: 9.4e+02 as 940, 2e-06 with a power of ten, 60000 with its comma, λ_max with an index."""
+    """Return `words` as HTML: 9.4e+02 as 940, 2e-06 with a power of ten, 60000 with its comma, 512x5 with a cross, λ_max with an index."""
     words = re.sub(r"\b(\d[\d.]*)e([+-]\d\d)\b", _power, words)
+    words = re.sub(r"(?<=\d)x(?=\d)", "×", words)
     words = re.sub(r"^\d{4,}$", lambda whole: f"{int(whole[0]):,}", words)
     words = re.sub(r"(?<![\w.)])-(?=\d)", "−", words)
     return INDEX.sub(r"<sub>\1</sub>", TOGETHER.sub("\u00a0", words))

@@ -311,7 +311,7 @@ def gpu(thread, on_gpu):
         for name, table, color, marker in curves:
             ax.plot(table.columns, table.median(), color=color, marker=marker, label=name)
             ax.fill_between(table.columns, table.min(), table.max(), color=color, alpha=0.2, lw=0)
-        ax.set(title=network)
+        ax.set(title=network.replace("x", "×"))
         _time_axis(ax, "")
         batch_axis(ax, TICKS)
     axes[0].set_ylabel("time (ms per update)")

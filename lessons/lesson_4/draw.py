@@ -439,11 +439,12 @@ def leads(leads: dict):
             ax.errorbar(lead.mean, row, xerr=lead.half_width, color=color, fmt=marker, ms=5, capsize=2)
             said.append(f"{name}, loss {key[1]}, {key[2]}: {lead.mean:+.2f} ± {lead.half_width:.2f}.")
         ax.set_yticks(
-            range(len(keys)), [f"loss {loss}, " + setting.replace(", ", "\n") for _, loss, setting in keys]
+            range(len(keys)),
+            [f"{loss}: {setting}".replace(", ", "\n").replace(" of each", "") for _, loss, setting in keys],
         )
-        ax.set(title=name, ylim=(len(keys) - 0.5, -0.5))
+        ax.set(title=name, ylim=(len(keys) - 0.5, -0.5), xlabel="small batch ahead (points)")
         ax.axvline(0, color="#222222", linewidth=1)
-    axes[1].set_xlabel("smaller batch ahead on unseen digits (points), mean and 95 % interval")
+    axes[0].set_ylabel("training loss: setting")
     return fig, "Lead of the smaller batch in points, at equal training loss. " + " ".join(said)
 
 
