@@ -33,6 +33,7 @@ from PIL import Image
 
 from authoring.build import NOTEBOOKS, lesson_of, page_of, sources, stale_cells
 from authoring.claims_table import INTRO, MEANINGS
+from authoring.figures import INDEX
 from authoring.films import FRAMES, Film, draw_films, film_name, films, first_frame, read_film, shows_explorer
 from course_utils.checks import find
 from course_utils.claims import COLORS, VERDICTS, Claim, load_claims
@@ -236,7 +237,11 @@ def film_html(name: str, told: dict, still: str, caption: str = "") -> str:
     """Return the HTML of a film, `told` by its file, under native controls; `still` shows its first frame."""
     rows = []
     for number, control in enumerate(told["controls"]):
-        label, values, start = control["label"], control["values"], control["start"]
+        label, values, start = (
+            INDEX.sub(r"<sub>\1</sub>", control["label"]),
+            control["values"],
+            control["start"],
+        )
         if re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", values[0]):
             span = f'min="0" max="{len(values) - 1}" value="{start}" aria-valuetext="{values[start]}"'
             shown = f'data-values="{" ".join(values)}"'
