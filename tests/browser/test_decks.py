@@ -5,7 +5,6 @@ import functools
 import pytest
 from lab import ROOT
 from test_lessons import wait_until
-from test_site import FILMS
 
 from authoring.build import NOTEBOOKS, build
 from authoring.films import draw_films, films
@@ -116,10 +115,16 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def drawn(tmp_path_factory):
-    """Return a folder with three short films; the other explorers are still pictures."""
-    wanted = [film for film in films(["01", "03", "05"]) if film.name in FILMS]
+    """Return a folder with two short films; the other explorers are still pictures."""
+    wanted = [film for film in films(["03", "05"]) if film.name in ("03-panel", "05-zigzag")]
     draw_films(folder := tmp_path_factory.mktemp("films"), wanted, most=1, jobs=1)
     return folder
+
+
+@pytest.fixture(scope="session")
+def moving(folder, drawn):
+    """Return a deck whose second slide has a film."""
+    return make_deck(NOTEBOOKS / "slides" / "05.md", folder, drawn)
 
 
 @pytest.fixture
@@ -193,9 +198,9 @@ def test_what_follows_three_dots_comes_at_the_next_key(tiny, offline):
     assert page.inner_text("section.present h2") == "Second"
 
 
-def test_a_film_on_a_slide_keeps_the_keys_that_move_it_and_leaves_the_deck_all_others(folder, drawn, offline):
+def test_a_film_on_a_slide_keeps_the_keys_that_move_it_and_leaves_the_deck_all_others(moving, offline):
     context, heard = offline
-    page = show(context, make_deck(NOTEBOOKS / "slides" / "05.md", folder, drawn), "#/1")
+    page = show(context, moving, "#/1")
     film, number = page.locator("section.present .film"), lambda: page.evaluate("Reveal.getState().indexh")
     film.locator("input[type=range]").first.focus()
     page.keyboard.press("Home")
@@ -212,9 +217,9 @@ def test_a_film_on_a_slide_keeps_the_keys_that_move_it_and_leaves_the_deck_all_o
     assert heard == []
 
 
-def test_a_finger_on_a_slider_moves_the_film_and_not_the_deck(folder, drawn, chromium):
+def test_a_finger_on_a_slider_moves_the_film_and_not_the_deck(moving, chromium):
     context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
-    page = show(context, make_deck(NOTEBOOKS / "slides" / "05.md", folder, drawn), "#/1")
+    page = show(context, moving, "#/1")
     slider = page.locator("section.present .film input[type=range]").first
     box, finger = slider.bounding_box(), context.new_cdp_session(page)
     for kind, x in (("touchStart", 0.95), ("touchMove", 0.5), ("touchMove", 0.02), ("touchEnd", None)):
@@ -226,9 +231,9 @@ def test_a_finger_on_a_slider_moves_the_film_and_not_the_deck(folder, drawn, chr
 
 
 @pytest.mark.parametrize("query", ["?print-pdf", "?handout"])
-def test_on_paper_a_film_is_its_first_picture_without_controls(folder, drawn, offline, query):
+def test_on_paper_a_film_is_its_first_picture_without_controls(moving, offline, query):
     page = offline[0].new_page()
-    page.goto(make_deck(NOTEBOOKS / "slides" / "05.md", folder, drawn).as_uri() + query)
+    page.goto(moving.as_uri() + query)
     page.wait_for_selector(".pdf-page, .handout")
     film = page.locator(".film").first
     assert film.locator("svg.figure").is_visible() and not film.locator("input").first.is_visible()
