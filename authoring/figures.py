@@ -1,8 +1,9 @@
 """The pages' figures once more, for slides: of the same run, with type that can be read from the last row.
 
-The builder installs this in the kernel that executes a page. Each figure that is put out is then drawn a second time,
-as SVG in the size of a slide, where 160 pixels an inch make 20 pixels of 9 points; what that leaves no room for is
-mended: long titles are broken, crowded tick labels thinned. Those that a deck shows are kept in `slides/figures`.
+The builder installs this in the kernel that executes a page. Each figure that is put out is then drawn again, as
+SVG in the sizes that slides have room for, where 160 pixels an inch make 20 pixels of 9 points; what that leaves no room
+for is mended: long titles are broken, crowded tick labels thinned. Those that a deck shows are kept in `slides/figures`,
+each in the size for its slide, by how much else stands there.
 """
 
 import hashlib
@@ -115,14 +116,15 @@ def _even(line: str, columns: int) -> str:
 def _thin_labels(axis: Axis) -> None:
     """Hide every second label of `axis`, and again, as long as two of them touch."""
     ticks = [tick for tick in axis.get_major_ticks() if tick.label1.get_text() and tick.label1.get_visible()]
-    while any(_touch(a.label1, b.label1) for a, b in pairwise(ticks)):
+    room = 4 if axis.axis_name == "x" else 1
+    while any(_touch(a.label1, b.label1, room) for a, b in pairwise(ticks)):
         for tick in ticks[1::2]:
             tick.label1.set_visible(False)
         ticks = ticks[::2]
 
 
-def _touch(label: Text, other: Text) -> bool:
-    a, b = (text.get_window_extent().padded(4) for text in (label, other))
+def _touch(label: Text, other: Text, room: float) -> bool:
+    a, b = (text.get_window_extent().padded(room) for text in (label, other))
     return a.overlaps(b)
 
 

@@ -207,7 +207,12 @@ def _table(code: str) -> str:
     table["style"] = f"--size: {min(fits, 26 if len(cells) < 7 else 21):.0f}px; --alone: {alone:.0f}px"
     for row in table.thead.find_all("tr"):
         for name in row.find_all("th")[: len(rows[0].find_all("th"))]:
-            name["class"] = "index"  # of what stands below it, to the left
+            name["class"] = "left"
+    values = [row.find_all("td") for row in rows]
+    for column in zip(table.thead.find_all("th")[-len(values[0]) :], *values, strict=True):
+        if not any(re.search(r"\d", cell.get_text()) for cell in column[1:]):
+            for cell in column:
+                cell["class"] = "left"  # words, as the names of rows are
     return str(table)
 
 

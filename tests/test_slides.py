@@ -138,7 +138,7 @@ def test_the_words_of_a_figure_are_text_of_nine_points_at_168_pixels_an_inch(dec
 
 def test_a_verdict_is_the_box_that_the_page_has_without_its_link(deck):
     (box,) = deck.select("section")[1].select(".verdicts .verdict")
-    assert box.text.startswith("Lee, C05: “with 20 examples") and not box.find("a")
+    assert box.text.startswith("Lee, C05: “with 20\u00a0examples") and not box.find("a")
 
 
 def test_code_comes_where_it_is_asked_for_and_nothing_that_it_prints(deck):

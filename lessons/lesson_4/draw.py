@@ -442,7 +442,7 @@ def leads(leads: dict):
             range(len(keys)),
             [f"{loss}: {setting}".replace(", ", "\n").replace(" of each", "") for _, loss, setting in keys],
         )
-        ax.set(title=name, ylim=(len(keys) - 0.5, -0.5), xlabel="small batch ahead (points)")
+        ax.set(title=name, ylim=(len(keys) - 0.5, -0.5), xlabel="points ahead")
         ax.axvline(0, color="#222222", linewidth=1)
     axes[0].set_ylabel("training loss: setting")
     return fig, "Lead of the smaller batch in points, at equal training loss. " + " ".join(said)

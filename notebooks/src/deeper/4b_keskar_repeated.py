@@ -426,6 +426,8 @@ def lead(name, loss, small, large):
     accuracies = []
     for size, rate in (small, large):
         runs = read_results(f"batch_size_{name}", batch_size=size, lr=rate, status="ok")
+        if name == "mnist":
+            runs = runs[runs["budget"] == "epochs"]
         accuracies.append(
             np.array([accuracy_at(loss, run) for _, run in runs.groupby("seed")])
         )
