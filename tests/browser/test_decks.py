@@ -270,7 +270,7 @@ BROKEN = {
     "leaves the page": slide("Long", LINES),
     "leaves the page ": slide("Wide", "|" + "wide column|" * 12 + "\n|" + "-|" * 12 + "\n|" + "a cell|" * 12),
     "is set in 18": slide("Fine print", '<span style="font-size: 18px">small</span>'),
-    "on the figure is set in 1": slide("Small", "\n\n".join(["Words. " * 40] * 2), "figure"),
+    "on the figure is set in ": slide("Small", "\n\n".join(["Words. " * 40] * 2), "figure"),
     "on the figure, “words” overlaps “words”": slide("Crowded", shown="crowded"),
     "overlaps “over”": slide("Moved", '<p style="position: absolute; top: 45px">over</p>'),
     "“λ_max 2e-06” is raw": slide("Raw", "λ_max 2e-06"),
