@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import LABEL_BOX, batch_axis, mark_guess
+from course_utils.plotting import batch_axis, mark_guess
 from course_utils.results import mean_interval
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
