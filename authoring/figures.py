@@ -10,6 +10,7 @@ import hashlib
 import io
 import re
 import textwrap
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
@@ -26,6 +27,7 @@ SHOWN = re.compile(r"^\{(?:(\d[0-9a-z]):)?([a-z0-9-]+)( code)?\}$", re.MULTILINE
 SVG = "image/svg+xml"
 PIXELS_PER_INCH = 168  # 5 % above 160, for slides that leave a figure less room
 SIZES = (1160, 560), (1160, 490), (760, 560)  # pixels, of 1280 × 720: alone, below a line, beside more words
+UNDER_CONTROLS = (1160, 430)  # of what moves
 A_LINE = 75  # characters
 TOGETHER = re.compile(r" (?=[=±])|(?<=[=±]) |(?<=\d) (?=[a-zA-Z%])")  # spaces in "B = 4", "5 seeds", "95 %"
 INDEX = re.compile(r"(?<=[λB])_(max|crit|simple)\b")
@@ -41,8 +43,11 @@ def draw_for_slides(fig: Figure) -> list[str]:
 
     A figure of several panels takes the width of a slide wherever it stands.
     """
-    pictures, one_panel = [], fig.get_figwidth() <= 8
-    for size in SIZES[: 2 + one_panel]:
+    pictures, sizes = [], SIZES[: 2 + (fig.get_figwidth() <= 8)]
+    if any(artist.get_animated() for artist in fig.findobj()):
+        sizes = [UNDER_CONTROLS]
+        fig.set_dpi(PIXELS_PER_INCH)  # as its film is drawn
+    for size in sizes:
         lay_out(fig, size)
         picture = io.StringIO()
         with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "course"}):
@@ -58,7 +63,7 @@ def lay_out(fig: Figure, size: tuple[int, int]) -> None:
     fig.set_layout_engine("constrained")  # a figure under sliders has lost its own
     fig.set_size_inches(*(pixels / PIXELS_PER_INCH for pixels in size))
     for words in fig.findobj(Text):
-        words.set_text(INDEX.sub(r"$_{\\mathrm{\1}}$", words.get_text()))
+        set_indices(words)
         if words.get_transform() is fig.transFigure:
             words.set_visible(False)  # a sentence below the picture: the slide has its own
     _lay_out(fig, in_axes=False)  # once without the words in the axes, which must not shrink them
@@ -76,6 +81,11 @@ def _lay_out(fig: Figure, *, in_axes: bool) -> None:
         for words in ax.texts:
             words.set_in_layout(in_axes)
     fig.draw_without_rendering()
+
+
+def set_indices(words: Text) -> None:
+    """Set λ_max and its like in `words` as in the formulas."""
+    words.set_text(INDEX.sub(r"$_{\\mathrm{\1}}$", words.get_text()))
 
 
 def break_lines(words: Text, ax: Axes) -> None:
@@ -116,6 +126,15 @@ def _thin_labels(axis: Axis) -> None:
 def _touch(label: Text, other: Text, room: float) -> bool:
     a, b = (text.get_window_extent().padded(room) for text in (label, other))
     return a.overlaps(b)
+
+
+def shown_in(decks: Iterable[Path]) -> set[tuple[str, str]]:
+    """Return which cells the `decks` show: the prefix of their page, and their names."""
+    return {
+        (page or deck.stem, name)
+        for deck in decks
+        for page, name, _ in SHOWN.findall(deck.read_text(encoding="utf-8"))
+    }
 
 
 def keep(notebook: NotebookNode, page: str, notebooks: Path) -> None:

@@ -4,7 +4,8 @@
 is a line `## Headline`, a few short lines, a line `Note:`, and the speaker's notes, of which the first line gives the
 time: `3 min · plans 50, 90`. What follows a line `. . .` comes at the next key. Figures, tables and verdicts are the
 page's own: a line `{zigzag}` shows those of the cell of that name on the page of the lesson, `{zigzag code}` its code
-too, `{5a:spectrum}` those of deeper page 5a, `{03:fall}` of lesson 3. What a cell prints is on no slide.
+too, `{5a:spectrum}` those of deeper page 5a, `{03:fall}` of lesson 3. What a cell prints is on no slide. An explorer is
+a film (`authoring.films`), as on the site.
 
 The key S opens the speaker's view, `…html?plan=50` leaves the slides of that plan alone, `…html?print-pdf` prints,
 `…html?handout` has the notes below each slide.
@@ -12,6 +13,7 @@ The key S opens the speaker's view, `…html?plan=50` leaves the slides of that 
 
 import functools
 import html
+import os
 import re
 import shutil
 import sys
@@ -29,8 +31,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from authoring.build import NOTEBOOKS, page_of, sources, stale_cells
 from authoring.figures import INDEX, SHOWN, TOGETHER, picture_of, stamp
+from authoring.films import Film, draw_films, films, read_film
+from authoring.site import BUILD, HERE, film_html
 
-DECKS = NOTEBOOKS.parent / "build" / "slides"
+DECKS, FILMS = BUILD / "slides", BUILD / "films"
 ELSEWHERE = re.compile(r"""(?:\ssrc=|<link[^>]*\shref=|url\()["']?((?:https?:)?//[^"')\s>]+)""")
 FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique", "DejaVuSansMono", "DejaVuSansMono-Bold")
 FEW_WORDS = 420  # characters that fit beside a figure of one panel
@@ -45,6 +49,7 @@ class Slide:
     text: str
     notes: str
     shown: list[NotebookNode] = field(default_factory=list)  # code cells
+    films: list[Path] = field(default_factory=list)
     verdicts: list[NotebookNode] = field(default_factory=list)
 
     @property
@@ -73,18 +78,19 @@ class Slide:
         return "beside" if narrow and 0 < words <= FEW_WORDS and not formula_or_table else "stacked"
 
 
-def read_slides(deck: Path) -> list[Slide]:
-    """Return the slides of `deck`, with the outputs that its pages have.
+def read_slides(deck: Path, drawn: Path | None = None) -> list[Slide]:
+    """Return the slides of `deck`, with the outputs that its pages have, and the films that were `drawn` in that folder.
 
     Raises ValueError where a page and its source differ, where a cell isn't there or puts nothing out, where there
     is no slide, and where a slide lacks a headline, notes, or words for a figure.
     """
     slides, page = [], functools.cache(functools.partial(_page, deck.parents[1]))
     picture = functools.partial(picture_of, notebooks=deck.parents[1])
+    film = functools.partial(_film, drawn, {film.name: film for film in films()} if drawn else {})
     for text in re.split(r"^(?=## )", deck.read_text(encoding="utf-8"), flags=re.MULTILINE):
         if text.strip():
             try:
-                slides.append(_slide(text, page, picture, deck.stem))
+                slides.append(_slide(text, page, picture, film, deck.stem))
             except ValueError as error:
                 raise ValueError(f"{deck.name}, slide {text.partition(chr(10))[0]!r}: {error}") from None
     if not slides:
@@ -92,10 +98,11 @@ def read_slides(deck: Path) -> list[Slide]:
     return slides
 
 
-def _slide(text: str, page: Callable, picture: Callable, lesson: str) -> Slide:
+def _slide(text: str, page: Callable, picture: Callable, film: Callable, lesson: str) -> Slide:
     """Return the slide that `text` describes; `page` gives the built page that starts with a prefix.
 
-    `picture` gives the path of the picture for slides of a page's prefix and a cell's name.
+    `picture` gives the path of the picture for slides of a page's prefix and a cell's name, `film` that of its film,
+    or None.
     """
     headline, _, rest = text.strip().partition("\n")
     body, *notes = re.split(r"^Note:[ \t]*$", rest, maxsplit=1, flags=re.MULTILINE)
@@ -109,7 +116,18 @@ def _slide(text: str, page: Callable, picture: Callable, lesson: str) -> Slide:
         if name not in cells:
             raise ValueError(f"page {prefix or lesson} has no code cell {name}; there are {', '.join(cells)}")
         _show(cells[name], slide, with_code=bool(code), picture=picture(prefix or lesson, name))
+        if reel := film(prefix or lesson, name):
+            slide.films.append(reel)
+            (still,) = slide.shown[-1].outputs
+            still.data["text/html"] = film_html(reel.stem, read_film(reel), still.data["text/html"])
     return slide
+
+
+def _film(drawn: Path | None, wanted: dict[str, Film], prefix: str, name: str) -> Path | None:
+    """Return the path of a cell's film, of those `wanted`, or None where it isn't drawn or is out of date."""
+    film = wanted.get(f"{prefix}-{name}")
+    path = drawn / f"{film.name}.js" if film else None
+    return path if film and film.is_drawn(path) else None
 
 
 def _page(notebooks: Path, prefix: str) -> NotebookNode:
@@ -226,6 +244,7 @@ def deck_of(slides: list[Slide], course: str) -> NotebookNode:
     `course` stands above the title.
     """
     title, cells = slides[0].headline.lstrip("# "), []
+    moves = any(slide.films for slide in slides)
     for number, slide in enumerate(slides):
         layout = f"{slide.layout} title" if number == 0 else slide.layout
         start = {"part": "headline", "layout": layout, "seconds": round(60 * slide.minutes)}
@@ -241,7 +260,9 @@ def deck_of(slides: list[Slide], course: str) -> NotebookNode:
     for number, cell in enumerate(cells, start=1):
         cell.id = f"part-{number:03d}"  # not drawn by chance: a deck made again is the same
     language = {"name": "python", "pygments_lexer": "python3"}
-    return new_notebook(cells=cells, metadata={"title": title, "course": course, "language_info": language})
+    return new_notebook(
+        cells=cells, metadata={"title": title, "course": course, "moves": moves, "language_info": language}
+    )
 
 
 def _verdicts(boxes: list[NotebookNode]) -> NotebookNode:
@@ -257,8 +278,10 @@ def _words(output: NotebookNode) -> str:
     return re.sub(r"<[^>]+>", "", output.data["text/html"])
 
 
-def make_deck(deck: Path, folder: Path = DECKS) -> Path:
-    """Write the slides of `deck`, a Markdown file, to `folder`, with the fonts it needs, and return its path.
+def make_deck(deck: Path, folder: Path = DECKS, drawn: Path | None = None) -> Path:
+    """Write the slides of `deck`, a Markdown file, to `folder`, with fonts and films, and return its path.
+
+    Films are taken from the folder `drawn`; an explorer that has none there, or an old one, is a still picture.
 
     Raises ValueError as `read_slides` does, and where a slide would load something from the network.
     The folder needs `node_modules` too, which `make slides` puts there: then it works without a network.
@@ -271,7 +294,8 @@ def make_deck(deck: Path, folder: Path = DECKS) -> Path:
         exclude_anchor_links=True,
     )
     course = f"Lesson {int(deck.stem)}" if deck.stem.isdigit() else "In ten minutes"
-    page, _ = exporter.from_notebook_node(deck_of(read_slides(deck), course))
+    slides = read_slides(deck, drawn)
+    page, _ = exporter.from_notebook_node(deck_of(slides, course))
     if loads := ELSEWHERE.findall(page):
         raise ValueError(
             f"{deck.name}: a slide loads {', '.join(loads)}, which a room without a network lacks"
@@ -279,6 +303,12 @@ def make_deck(deck: Path, folder: Path = DECKS) -> Path:
     (folder / "fonts").mkdir(parents=True, exist_ok=True)
     for font in FONTS:
         shutil.copy(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / f"{font}.ttf", folder / "fonts")
+    reels = [reel for slide in slides for reel in slide.films]
+    for reel in reels:
+        (folder / "films").mkdir(exist_ok=True)
+        shutil.copy2(reel, folder / "films")
+    for part in ("film.js", "film.css") if reels else ():
+        shutil.copy(HERE / "static" / part, folder)
     written = folder / f"{deck.stem}.html"
     written.write_text(page, encoding="utf-8")
     return written
@@ -289,10 +319,12 @@ def main(numbers: list[str]) -> None:
     chosen = [deck for deck in there if not numbers or deck.stem in numbers]
     if not chosen:
         sys.exit(f"no deck {', '.join(numbers)}; there are {', '.join(deck.stem for deck in there)}")
-    failures = []
+    failures, wanted = [], [film for film in films() if film.is_in(chosen)]
+    for film in draw_films(FILMS, wanted, jobs=os.cpu_count() or 1):
+        print(f"film {film.stem} drawn")
     for deck in chosen:
         try:
-            print(f"{deck.name} → {make_deck(deck).relative_to(NOTEBOOKS.parent)}")
+            print(f"{deck.name} → {make_deck(deck, drawn=FILMS).relative_to(NOTEBOOKS.parent)}")
         except ValueError as error:
             failures.append(str(error))
     if failures:

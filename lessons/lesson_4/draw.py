@@ -207,7 +207,7 @@ def _measure_panel(ax, factors, measures: dict, one: int):
     place = {"transform": ax.transAxes, "va": "top", "animated": True}
     colors = ("#A84300", BLUE, "#00694C")
     numbers = [
-        ax.text(0.03, 0.98 - 0.08 * row, "", color=colors[row], **place) for row in range(len(measures))
+        ax.text(0.03, 0.98 - 0.105 * row, "", color=colors[row], **place) for row in range(len(measures))
     ]
     return ax.axvline(1, ymax=0.72, color="#222222", linewidth=1.2, animated=True), numbers
 

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import LABEL_BOX, batch_axis, mark_guess
+from course_utils.plotting import batch_axis, mark_guess
 from course_utils.results import mean_interval
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
@@ -19,6 +19,10 @@ PUBLISHED = [  # devices, minutes, who: ResNet-50 on ImageNet, as the papers or 
     (3456, 2.0, "Mikami 2018"),
     (2048, 1.2, "Yamazaki 2019"),
 ]
+PLACES = {
+    "Jia 2018": ((8, 2), "left"),
+    "Mikami 2018": ((-7, -1), "right"),
+}  # of labels, in points; others below
 SHARES = 2.0 ** np.arange(9)  # examples of a batch on one worker: 1 to 256
 
 
@@ -60,21 +64,14 @@ def machines():
     ax.yaxis.set_major_formatter("{x:,g}")
     for k, minutes, who in PUBLISHED:
         ax.plot(k, minutes, "o", color="black", markersize=6, zorder=4)
-        ax.annotate(
-            who,
-            (k, minutes),
-            (9, -4) if who == "Mikami 2018" else (-7, -12),
-            textcoords="offset points",
-            ha="left" if who == "Mikami 2018" else "right",
-            bbox=LABEL_BOX,
-            zorder=3,
-        )
+        place, side = PLACES.get(who, ((-7, -13), "right"))
+        ax.annotate(who, (k, minutes), place, textcoords="offset points", ha=side, zorder=4)
     moving = {"animated": True}
     (ideal,) = ax.plot([], [], "--", color=GREY, linewidth=1.2, **moving)
     (line,) = ax.plot([], [], color=BLUE, linewidth=2.6, **moving)
     (turn,) = ax.plot([], [], "o", color=ORANGE, markersize=10, **moving)
     words = ax.text(0.985, 0.97, "", transform=ax.transAxes, ha="right", va="top", color=ORANGE, **moving)
-    ax.text(1.1, 0.42, "dashed: k times as fast", color=GREY)
+    ax.text(1.1, 0.42, "dashed: k workers, k times as fast", color=GREY)
 
     def update(*, b_crit, rate, bandwidth, latency, num_weights) -> str:
         job = {
