@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-CODE = ("course_utils", "lessons", "authoring", "benchmarks", "notebooks")
+CODE = ("course_utils", "lessons", "authoring", "benchmarks", "notebooks", "tests")
 POOR = {  # an old Windows console, a C locale that Python doesn't mend, and a warning for each file without encoding
     **{"PYTHONIOENCODING": "cp1252", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
     **{"PYTHONWARNDEFAULTENCODING": "1", "OMP_NUM_THREADS": "1"},

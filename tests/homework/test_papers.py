@@ -103,7 +103,7 @@ def marking(courses):
     line = [sys.executable, "-c", MARK_ALL, *NAMES]
     where = {"cwd": courses[CROSS_CHECKED].root, "env": WITH_ONE_THREAD}
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(subprocess.run, line, capture_output=True, text=True, timeout=900, **where)
+        yield pool.submit(subprocess.run, line, capture_output=True, encoding="utf-8", timeout=900, **where)
 
 
 @pytest.fixture(scope="session")
