@@ -120,7 +120,7 @@ def test_five_kills_at_random_moments_lose_no_row_and_leave_none_twice(tmp_path,
 @needs_groups
 def test_workers_end_soon_after_their_recorder_was_killed(script, out, tmp_path):
     beats = tmp_path / "beats"
-    beat = f"[(time.sleep(0.05), open({str(beats)!r}, 'a').write('.')) for _ in range(300)]"
+    beat = f"[(time.sleep(0.05), open({str(beats)!r}, 'ab').write(b'.')) for _ in range(300)]"
     recorder = new_recorder(script(SMALL.replace("return", f"{beat}\n    return")), out)
     recorder.start()
     while not beats.exists():
@@ -287,7 +287,7 @@ def test_a_failing_cell_is_a_row_that_says_so_and_is_not_repeated(script, out):
 
 def test_deleting_the_line_of_a_failed_cell_retries_it(script, out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = script(SMALL.replace("return", "open('mended') if seed else None\n    return"))
+    text = script(SMALL.replace("return", "open('mended', 'rb') if seed else None\n    return"))
     record(text, out, jobs=1)
     (tmp_path / "mended").touch()
     out.write_text(
