@@ -228,7 +228,7 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
     "growing_batch_digits": ({"phases": (1, 1)}, {"change": "rate"}),
     "keskar_c1": ({"stop": {"max_epochs": 1, "patience": 1}}, {"num_train": 40, "width": 4}),
     "keskar_f1": ({"rates": {"adam": 1e-9}, "sizes": (784, 8, 10)}, {"num_train": 40, "batch_norm": True}),
-    "large_batch_recipes": ({"num_epochs": 1, "small": 20, "large": 20}, {"recipe": "LAMB"}),
+    "large_batch_fights": ({"num_epochs": 1, "small": 20, "large": {"digits": 20}}, {"recipe": "LAMB"}),
     "leave_zero": ({"num_steps": 5}, {"momentum": 0.9}),
     "momentum_decay": (
         {"num_epochs": 1, "drop_at": 1, "eval_steps": [3]},
@@ -240,7 +240,7 @@ SMALLEST = {  # an experiment's constants in small, and a cell for them
     "scale_free_sharpness": ({"level": 9.0, "radii": {"1": 1.0}}, {"optimizer": "adam"}),
     "sharpness_digits": ({"levels": [9.0]}, {}),
     "six_training_sets": ({"num_train": 40, "levels": [9.0], "change_at": 9.0, "change_to": 9.0}, {}),
-    "talking_less": ({"num_steps": 100}, {"alone": 20}),
+    "local_sgd": ({"num_steps": 20}, {"alone": 20}),
     "warm_up_digits": ({"num_epochs": 1}, {"warm_up": 0.5}),
     "wrong_labels_digits": ({"num_steps": 5}, {}),
 }
@@ -281,7 +281,7 @@ def test_the_smallest_cell_of_an_experiment_runs_there(device, name, monkeypatch
 
 
 def test_every_experiment_is_among_them_but_the_one_whose_workers_are_processors():
-    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALLEST, "talking_less"}
+    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALLEST, "local_sgd"}
 
 
 @pytest.mark.parametrize(

@@ -8,11 +8,10 @@ import math
 from functools import cache
 
 import torch
-from torch import nn
 
 from course_utils.data import load_cifar10
-from course_utils.models import he_normal
 from course_utils.training import train
+from lessons.lesson_3.networks import small_cnn
 
 device = "cuda" if torch.cuda.is_available() else "cpu"
 num_train = 45_000 if device == "cuda" else 5000
@@ -52,19 +51,3 @@ def run(num_train, batch_size, lr, seed):
         eval_steps=[epoch * count for count in (1, 2, 5, num_epochs)],
     )
     return history.rows()
-
-
-def small_cnn(*, seed: int) -> nn.Sequential:
-    """Build a convolutional ReLU network of 26,346 weights that maps (n, 3, 32, 32) to logits (n, 10).
-
-    Two convolutions that halve the side (5x5 to 16 channels, 3x3 to 32) and one dense layer; initialised as `mlp`.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    return nn.Sequential(
-        he_normal(nn.Conv2d, 3, 16, 5, stride=2, padding=2, generator=generator),
-        nn.ReLU(),
-        he_normal(nn.Conv2d, 16, 32, 3, stride=2, padding=1, generator=generator),
-        nn.ReLU(),
-        nn.Flatten(),
-        he_normal(nn.Linear, 32 * 8 * 8, 10, generator=generator),
-    )

@@ -7,9 +7,10 @@ import torch
 
 from course_utils.data import load_mnist
 from course_utils.explore import still
+from course_utils.models import mlp
 from course_utils.results import read_results
 from lessons.lesson_6 import draw
-from lessons.lesson_6.recipes import lamb_step, lars_step
+from lessons.lesson_6.recipes import average, epochs, go, lamb_step, lars_step, post_local, swap
 from lessons.lesson_6.workers import CASES, WorkerLost, launch, shard_of, talk_less
 
 # ---- LARS and LAMB, against an implementation that others keep
@@ -73,11 +74,56 @@ def test_a_step_of_lars_is_as_long_as_trust_and_rate_say_of_the_weights():
     assert float(moved.norm() / before.norm()) == pytest.approx(0.01)
 
 
-# ---- workers
+# ---- SWAP and post-local SGD
 
 
 def flat(model):
     return torch.cat([w.detach().flatten() for w in model.parameters()])
+
+
+def test_an_average_model_has_the_mean_of_the_weights_and_leaves_the_models_as_they_were():
+    models = [torch.nn.Linear(2, 2) for _ in range(3)]
+    ends = [flat(m).clone() for m in models]
+    np.testing.assert_allclose(flat(average(models)), np.mean([e.numpy() for e in ends], axis=0), rtol=1e-6)
+    assert all(torch.equal(flat(m), e) for m, e in zip(models, ends, strict=True))
+
+
+def test_post_local_workers_that_average_after_every_update_are_the_large_batch():
+    digits, (one, many) = load_mnist()[0][:64], [mlp((784, 8, 10), seed=0) for _ in range(2)]
+    order, again = (torch.Generator().manual_seed(1) for _ in range(2))
+    go(one, digits, epochs(3, 32, digits, order), "SGD", 0.1)
+    many, _ = post_local(many, digits, (0.1, 0.0), (8, 32), again, long=0, short=3, alone=1)
+    torch.testing.assert_close(flat(many), flat(one), rtol=0, atol=1e-6)
+
+
+def test_swap_is_the_mean_of_its_workers_ends():
+    digits, seeds = load_mnist()[0][:64], torch.Generator().manual_seed(1)
+    both, _ = swap(mlp((784, 8, 10), seed=0), digits, (0.1, 0.0), (8, 32), seeds, long=0, short=1, workers=2)
+    ends, order = [mlp((784, 8, 10), seed=0) for _ in range(2)], torch.Generator().manual_seed(1)
+    for model in ends:
+        go(model, digits, epochs(1, 8, digits, order), "SGD", 0.1)
+    torch.testing.assert_close(flat(both), (flat(ends[0]) + flat(ends[1])) / 2)
+
+
+def test_updates_in_a_row_are_those_of_one_worker():
+    digits, rest = load_mnist()[0][:64], {"sizes": (8, 32), "lrs": (0.1, 0.1)}
+    model, seeds = mlp((784, 8, 10), seed=0), torch.Generator()
+    assert swap(model, digits, generator=seeds, long=3, short=2, **rest)[1] == 3 * 2 + 2 * 8
+    assert post_local(model, digits, generator=seeds, long=3, short=2, **rest)[1] == (3 + 2) * 2
+
+
+def test_with_warm_up_the_rate_has_climbed_after_a_quarter_of_the_updates():
+    """With the gradient of a loss linear in the weights, the way gone is the sum of the rates: 1/2, 1, 1, 1 … × η."""
+    digits, lengths = load_mnist()[0][:8], {}
+    for recipe in ("SGD", "SGD, warm-up"):
+        model = mlp((784, 10), seed=0)
+        start = flat(model).clone()
+        go(model, digits, 8 * [torch.arange(8)], recipe, 1e-6)  # so short a way that the gradient stays
+        lengths[recipe] = float((flat(model) - start).norm())
+    assert lengths["SGD, warm-up"] / lengths["SGD"] == pytest.approx(7.5 / 8, rel=1e-2)
+
+
+# ---- workers
 
 
 @pytest.mark.parametrize("case", ["equal shards", "unequal shards", "padded last batch"])
