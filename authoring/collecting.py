@@ -161,7 +161,8 @@ class Collection:
             for row in self.roster:
                 whole = [row.get("first_name", "") + row.get("last_name", "")]
                 whole += [row.get("last_name", "") + row.get("first_name", "")]
-                if letters(name) == letters(row["id"]) or letters(name) in map(letters, filter(None, whole)):
+                called = [row["id"], row.get("number"), *whole]
+                if letters(name) in map(letters, filter(None, called)):
                     return row["id"]
         if self.roster:
             raise Refused(f"nobody in roster.csv is {' or '.join(names)}")
@@ -195,9 +196,8 @@ class Unpack(ExtractorPlugin):
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
         course, paper = Path(self.parent.coursedir.root), self.parent.coursedir.assignment_id
-        roster = course / "roster.csv"
         unpacked = Unpacked(Path(archive_path))
-        collection = Collection(paper, read_roster(roster) if roster.exists() else [])
+        collection = Collection(paper, read_roster(course / "roster.csv"))
         for found in unpacked:
             collection.add(found)
         for student, files in collection.taken.items():
