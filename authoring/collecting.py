@@ -207,7 +207,13 @@ class Unpack(ExtractorPlugin):
                 (place / name).write_bytes(found.content)
             self._keep_earlier(course / "submitted" / student / paper, place)
         refused = sorted(unpacked.refused + collection.refused)
-        with open(Path(archive_path).parent / "not_taken.csv", "w", newline="", encoding="utf-8-sig") as file:
+        with open(
+            Path(archive_path).parent / "not_taken.csv",
+            "w",
+            newline="",
+            encoding="utf-8-sig",
+            errors="replace",
+        ) as file:
             rows = [[plain_cell(text) for text in row] for row in refused]
             csv.writer(file).writerows([["file", "why it was not taken"], *rows])
         print(f"{len(collection.taken)} hand-ins taken, {len(refused)} files not taken")

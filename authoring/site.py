@@ -32,7 +32,7 @@ import nbformat
 from PIL import Image
 
 from authoring.build import NOTEBOOKS, lesson_of, page_of, sources, stale_cells
-from authoring.claims_table import INTRO, MEANINGS
+from authoring.claims_table import INTRO, MEANINGS, measured_on
 from authoring.figures import INDEX
 from authoring.films import FRAMES, Film, draw_films, film_name, films, first_frame, read_film, shows_explorer
 from course_utils.checks import find
@@ -315,7 +315,7 @@ def _verdict_row(claim: Claim, texts: dict[Path, str]) -> str:
         found += (
             " <small>" + re.sub(r"arXiv:(\d{4}\.\d{5})", link, html.escape(claim.reference)) + ".</small>"
         )
-    owner = next((source for source, text in texts.items() if f'verdict("{claim.id}"' in text), None)
+    owner = measured_on(claim, texts)
     lesson = next(source for source in texts if lesson_of(source) == claim.lesson)
     place = _address(owner or lesson) + (f"#{claim.id}" if owner else "")
     told = (

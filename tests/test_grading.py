@@ -151,7 +151,7 @@ def test_behind_the_walls_there_is_the_course_and_nothing_of_the_teachers(tmp_pa
         "except OSError as error: print(error.strerror)",
     ]
     line = [*walls(desk, desk), sys.executable, "-c", "\n".join(looks)]
-    seen = subprocess.run(line, env=surroundings(desk), capture_output=True, text=True)
+    seen = subprocess.run(line, env=surroundings(desk), capture_output=True, encoding="utf-8")
     wanted = ["False", "False False", "True False", "['lo']", "Read-only file system"]
     assert (seen.stdout.splitlines(), seen.stderr) == (wanted, "")
 
@@ -374,7 +374,7 @@ def test_of_several_notebooks_the_one_of_the_papers_name_is_taken_then_the_newes
     for number, name in enumerate(["Untitled.ipynb", "timing (1).ipynb", "timing (2).ipynb", "notes.ipynb"]):
         path = tmp_path / "b7" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(name)
+        path.write_text(name, encoding="utf-8")
         path.touch()
         os.utime(path, (number, number))
     taken, refused = collected(tmp_path)

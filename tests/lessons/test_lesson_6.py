@@ -206,7 +206,7 @@ def test_two_machines_reach_the_weights_of_simulated_workers(two_machines, tmp_p
         agents.append(subprocess.Popen(command, env=os.environ | here))
     assert [agent.wait(timeout=200) for agent in agents] == [0, 0]
     np.testing.assert_allclose(
-        flat(simulated()), json.loads((tmp_path / "0.json").read_text()), rtol=0, atol=1e-5
+        flat(simulated()), json.loads((tmp_path / "0.json").read_text(encoding="utf-8")), rtol=0, atol=1e-5
     )
 
 
