@@ -1,0 +1,351 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
+#   kernelspec:
+#     display_name: Python 3 (ipykernel)
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 6b · Which recipe for a large batch is worth its name?
+#
+# This page belongs to lesson [6 · Why would anybody want a large batch?](../06_large_batches_on_purpose.ipynb).
+# It has the fight of 6.3 twice, on digits and on pictures, with every recipe that the lecture's papers and their critics name, and with the number of trials behind each number.
+# Then it asks of 6.4 what the lesson leaves open: is it the outer *momentum* that helps, or only a longer outer step?
+#
+# About 20 minutes to read, 15 seconds to run; all but the first section is drawn from recordings.
+
+# %%
+import copy
+
+import numpy as np
+import pandas as pd
+import torch
+from IPython.display import display
+
+from course_utils.checks import check, hint, reply, solution
+from course_utils.data import load_mnist
+from course_utils.models import mlp
+from course_utils.plotting import show
+from course_utils.results import by_seed, interval, read_results
+from course_utils.training import evaluate
+from lessons.lesson_6 import draw
+from lessons.lesson_6.recipes import average, epochs, go
+
+train_set, _, test_set = load_mnist()
+
+# %% [markdown]
+# ## 6b.1 Recipes with phases
+#
+# Lesson 6 has the recipes that change the *step*: momentum, LARS, LAMB. Others change the *plan*.
+#
+# | recipe | what it does | what it costs |
+# |---|---|---|
+# | trained longer (Hoffer et al. 2017) | the large batch for more epochs, so that it gets its updates | examples, so time |
+# | growing batch (Smith et al. 2018) | small batches first, larger ones where one would lower the rate | few workers can help at first |
+# | SWAP (Gupta et al. 2020) | a large batch first, then workers apart, each with small batches; at the end the mean of their weights | nothing is shared in the second phase but the mean |
+# | post-local SGD (Lin et al. 2020) | a large batch first, then workers that average their weights after every few updates | less talking |
+#
+# The last two take the mean of *networks*, not of gradients. Is the mean of two networks a network at all?
+# Here are four workers of SWAP: twelve epochs together at B = 1,024, then two epochs each at B = 64.
+# (`go` is the loop of lesson 1 with the named optimiser; `epochs` makes its batches.)
+
+
+# %% swap
+def together_then_apart(starts):
+    """Train each of four starts with large batches (the same one only once), then with small ones."""
+    order, ends = torch.Generator().manual_seed(0), []
+    for model in {id(m): m for m in starts}.values():
+        batches = epochs(12, 1024, train_set, order)
+        go(model, train_set, batches, "momentum", 1 / 16)
+    for model in starts:
+        ends.append(copy.deepcopy(model))
+        go(ends[-1], train_set, epochs(2, 64, train_set, order), "SGD", 1 / 4)
+    return ends
+
+
+one_start = 4 * [mlp((784, 64, 64, 64, 10), seed=0)]
+four_starts = [mlp((784, 64, 64, 64, 10), seed=seed) for seed in range(4)]
+
+# %% [markdown]
+# **Guess.** Four networks from *four* starts, trained in the same way, read about nine in ten of the test digits each. How many does the network read whose weights are the mean of theirs?
+
+# %%
+guess_strangers = None  # per cent of 500 test digits; a number, or None to skip
+
+
+# %% strangers tags=["reveal", "nbval-ignore-output"]
+def read(model):
+    """Return how many of the test digits a network reads, in per cent."""
+    return 100 * evaluate(model, test_set)[1]
+
+
+rows, mean_reads = {}, {}
+for name, starts in {"one start": one_start, "four starts": four_starts}.items():
+    ends = together_then_apart(starts)
+    mean_reads[name] = read(average(ends))
+    rows[name] = [f"{read(m):.1f}" for m in ends] + [f"{mean_reads[name]:.1f}"]
+columns = [*(f"worker {k}" for k in range(1, 5)), "mean of their weights"]
+display(pd.DataFrame(rows, index=pd.Index(columns, name="test digits read (%)")).T)
+reply(guess_strangers, mean_reads["four starts"], "%")
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# Workers that have come a part of the way together are near enough to each other: the mean of their weights reads as well as they do, or better.
+# The mean of strangers hardly reads at all: a hidden unit of one network has nothing to do with the unit of that number in another.
+# So both recipes *need* their first phase.
+#
+# </details>
+#
+# ## 6b.2 Two fights
+#
+# | | digits | pictures |
+# |---|---|---|
+# | training examples | 4,000 embedded digits | the first 5,000 of CIFAR-10 |
+# | network | 784-64-64-64-10 | two convolutions and one dense layer, 26,346 weights |
+# | chosen by | 500 validation digits | 5,000 validation pictures |
+# | reported on | MNIST's 10,000 test digits | 5,000 test pictures |
+# | small batch, updates in 20 epochs | B = 64: 1,260 | B = 64: 1,580 |
+# | large batch, updates in 20 epochs | B = 1,024: 80 | B = 1,250: 80 |
+#
+# Every recipe has **six settings** (rates in powers of two; SWAP and post-local SGD three rates of the large batch times two of the small ones), each run with two seeds. The one with the best mean validation accuracy runs with five and is reported.
+# The two rules have no setting of their own: they take the small batch's tuned rate.
+# Rates are constant but for warm-up, over the first quarter of the updates; LARS has a trust coefficient of 0.02; no weight decay, no augmentation.
+# The rates to try were placed by single runs with another seed, so that the best is not the first or the last of the six.
+#
+# **Guess.** Which of these comes nearest to the small batch on the pictures: `"momentum"`, `"LARS"`, `"LAMB"`, `"Adam"`, `"momentum, 4 × longer"`?
+
+# %%
+guess_best = None  # one of the five texts; or None to skip
+
+# %% chosen
+recorded = read_results("large_batch_fights").fillna({"setting": 0})
+names = ["recipe", "lr", "setting"]
+valid, best, test, counts = {}, {}, {}, {}
+for data, rows in recorded.groupby("data", sort=False):
+    tried = by_seed(rows[rows["seed"] < 2], "valid_accuracy", *names).fillna(0)
+    valid[data] = 100 * tried.mean()
+    best[data] = tried.mean().groupby("recipe").idxmax()
+    runs = by_seed(rows, "test_accuracy", *names)
+    test[data] = pd.DataFrame({name: 100 * runs[key] for name, key in best[data].items()})
+    counts[data] = rows.groupby(names)[["updates", "examples"]].first()
+ahead = {data: t.sub(t["small batch, SGD"], axis=0) for data, t in test.items()}
+
+# %% fights tags=["reveal"]
+near = {data: gap.loc[:, gap.min() > -15] for data, gap in ahead.items()}
+show(*draw.fights(near, guess=guess_best))
+five = ["momentum", "LARS", "LAMB", "Adam", "momentum, 4 × longer"]
+reply(guess_best, test["CIFAR-10"][five].mean().idxmax())
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# TEXT
+#
+# </details>
+#
+# The same in numbers. "Beyond the wall" are runs that ended more than 15 points behind.
+
+
+# %% table tags=["reveal"]
+def row(data, name):
+    """Return what stands in the table for one recipe on one data set."""
+    if name not in best[data]:
+        return ["", "", "not tried", ""]
+    key, gap = best[data][name], interval(ahead[data][name])
+    behind = f"{gap:.1f}" if name in near[data] else "beyond the wall"
+    ruled = "rate unchanged" in name or "rule" in name
+    settings = "none" if ruled else str(valid[data][name].count())
+    return [settings, f"{counts[data].loc[key, 'updates']:,.0f}", f"{key[1]:.3g}", behind]
+
+
+columns = ["settings tried", "updates in a row", "η", "points ahead of small batch, SGD"]
+order = test["digits"].fillna(0).mean().sort_values(ascending=False).index
+both = {data: pd.DataFrame({n: row(data, n) for n in order}, columns).T for data in best}
+pd.concat(both, axis=1)
+
+# %% [markdown]
+# ## 6b.3 The new optimisers against the old ones
+#
+# LARS is momentum with a rate for each layer, LAMB is Adam with one. Do the layers' rates help? Paired over seeds, all at B = 1,024 or 1,250 and 80 updates:
+
+
+# %% pairs tags=["reveal"]
+def lead(name, other):
+    """Return by how many points `name` is ahead of `other`, on each data set."""
+    return [f"{interval(t[name] - t[other]):.1f}" for t in test.values()]
+
+
+against = {
+    "LARS": "momentum",
+    "LAMB": "Adam",
+    "Nesterov": "momentum",
+    "Adam": "momentum",
+    "small batch, momentum": "small batch, SGD",
+}
+rows = {f"{name} − {other}": lead(name, other) for name, other in against.items()}
+pd.DataFrame(rows, index=pd.Index(test, name="points of test accuracy")).T
+
+# %% [markdown]
+# And how exactly has a rate to be known?
+
+# %% tuning
+shown = ["SGD", "momentum", "Nesterov", "LARS", "LAMB", "Adam"]
+show(
+    *draw.tuning(
+        {(data, r): v[r].droplevel("setting") for data, v in valid.items() for r in shown}
+    )
+)
+
+# %% [markdown]
+# TEXT
+#
+# **Beside Nado et al. (2021).** They matched LARS on ImageNet (ResNet-50, B = 32,768, 2,512 updates: 75.92 % correct) with Nesterov momentum, and LAMB on BERT with Adam.
+# TEXT
+# What differs:
+#
+# | | Nado et al. | here |
+# |---|---|---|
+# | updates in a row | some thousands | 80 |
+# | schedule of the rate | warm-up and decay, tuned | constant; warm-up for SGD alone |
+# | regularisation | weight decay, label smoothing, tuned | none |
+# | trials behind a number | many, over several settings | 6, over one |
+# | normalisation layers | batch norm, layer norm | none |
+#
+# ## 6b.4 Talking less: momentum, or a longer step?
+#
+# In lesson 6 workers made H updates alone; their mean move then counted as a gradient for an outer step with rate η and momentum β.
+# Such a step has the effective rate η/(1 − β) (lesson 5). DiLoCo's η = 0.7 and β = 0.9 make 7, the plain mean of the weights makes 1.
+# So the fair rival of outer momentum isn't the plain mean, but an outer step *without* momentum whose rate may be as large.
+#
+# Here both were tuned over the same effective rates, 1, 2, 4 and 7, times four rates of a worker, 1/8 to 1: sixteen settings each with two seeds, chosen by 500 validation digits, then five seeds and MNIST's 10,000 test digits.
+# Four workers with 1,000 digits each, B = 64, 784-128-10, 500 updates.
+#
+# **Guess.** Talking after every 20 updates, outer momentum fits the digits better than the plain mean. How much of the gain in log training loss is left to a longer outer step without momentum: `"none"`, `"half"`, `"all"`?
+
+# %%
+guess_control = None  # one of the three texts; or None to skip
+
+# %% outer
+keys = ["momentum", "outer_lr", "lr"]
+talked = read_results("local_sgd")
+last = talked[talked["step"] == 500]
+
+
+def picked(alone, momentum, rows):
+    """Return the (momentum, outer rate, worker's rate) with the best validation accuracy of two seeds."""
+    mine = rows[
+        (rows["alone"] == alone) & (rows["momentum"] == momentum) & (rows["seed"] < 2)
+    ]
+    return by_seed(mine, "valid_accuracy", *keys).fillna(0).mean().idxmax()
+
+
+ways = {
+    "plain mean": (0.0, last[last["outer_lr"] == 1]),
+    "longer step": (0.0, last),
+    "momentum": (0.9, last),
+}
+chosen = {
+    (way, alone): picked(alone, *choice)
+    for way, choice in ways.items()
+    for alone in (1, 20, 100, 500)
+}
+
+# %% control tags=["reveal"]
+runs = {v: by_seed(last, v, "alone", *keys) for v in ("train_loss", "test_accuracy")}
+state = {
+    v: pd.DataFrame({case: table[case[1], *key] for case, key in chosen.items()})
+    for v, table in runs.items()
+}
+show(*draw.talking(state["train_loss"], 100 * state["test_accuracy"]))
+loss = np.log(state["train_loss"]).mean()
+gain = loss["plain mean", 20] - loss["momentum", 20]
+share = (loss["plain mean", 20] - loss["longer step", 20]) / gain
+reply(guess_control, ("none", "half", "all")[int(np.clip(2 * share + 0.5, 0, 2))])
+
+# %% [markdown]
+# <details><summary>After your guess</summary>
+#
+# TEXT
+#
+# </details>
+
+# %% control-table tags=["reveal"]
+rows = {}
+for alone in (1, 20, 100, 500):
+    for way in ways:
+        beta, outer_lr, lr = chosen[way, alone]
+        rows[f"H = {alone}", way] = [
+            "4" if way == "plain mean" else "16",
+            f"{lr:g}",
+            f"{outer_lr:g}",
+            f"{outer_lr / (1 - beta):.0f}",
+            f"{interval(state['train_loss'][way, alone]):.2g}",
+            f"{interval(100 * state['test_accuracy'][way, alone]):.1f}",
+        ]
+columns = ["settings tried", "worker's η", "outer η", "outer η/(1 − β)"]
+pd.DataFrame(rows, index=[*columns, "training loss (nats)", "test accuracy (%)"]).T
+
+# %% [markdown]
+# What is saved is bytes. In a ring each of the four workers sends 2 · 3/4 · 4 bytes for each of the 101,770 weights, 0.61 MB, every time they talk.
+
+# %% bytes tags=["reveal"]
+curves = {}
+for (way, alone), key in chosen.items():
+    if way != "plain mean" and alone < 500:
+        mine = talked[(talked["alone"] == alone)]
+        losses = by_seed(mine, "train_loss", *keys, "step")
+        curves[way, alone] = losses[key].dropna(axis=1)
+show(*draw.by_bytes(curves, megabytes=2 * 3 / 4 * 4 * 101_770 / 1e6))
+
+# %% [markdown]
+# TEXT
+#
+# ## Exercises
+#
+# Put your answer in place of the three dots and run the cell.
+
+# %% [markdown]
+# **6F · Updates in a row.** A plan is a list of phases, (epochs, batch size), as `[(5, 64), (5, 256), (10, 1024)]` for a growing batch. Every epoch ends with a shorter batch if it must.
+# Return how many updates follow one another on `n` examples. (about 2 lines)
+
+
+# %%
+def updates_in_a_row(plan, n):
+    """Return the number of updates of a plan, a list of (epochs, batch size)."""
+    ...
+
+
+check("6F", updates_in_a_row)
+# hint("6F")
+# solution("6F")
+
+# %% [markdown]
+# **6G · The rival of momentum.** An outer step has η = 0.7 and β = 0.9. Which η has the same effective rate without momentum? (by hand)
+
+# %%
+outer_lr = ...
+check("6G", outer_lr)
+# hint("6G")
+# solution("6G")
+
+# %% [markdown]
+# ## What it comes to
+#
+# TEXT
+#
+# ← [lesson 6](../06_large_batches_on_purpose.ipynb)
+#
+# ### References
+#
+# - E. Hoffer, I. Hubara, D. Soudry, [arXiv 1705.08741](https://arxiv.org/abs/1705.08741): trained longer. S. Smith et al., [arXiv 1711.00489](https://arxiv.org/abs/1711.00489): a growing batch in place of a falling rate.
+# - V. Gupta, S. Serrano, D. DeCoste, [arXiv 2001.02312](https://arxiv.org/abs/2001.02312): SWAP. T. Lin, S. Stich, K. Patel, M. Jaggi, [arXiv 1808.07217](https://arxiv.org/abs/1808.07217): local and post-local SGD.
+# - Y. You, I. Gitman, B. Ginsburg, [arXiv 1708.03888](https://arxiv.org/abs/1708.03888): LARS. Y. You et al., [arXiv 1904.00962](https://arxiv.org/abs/1904.00962): LAMB. Z. Nado et al., [arXiv 2102.06356](https://arxiv.org/abs/2102.06356): both matched by older optimisers.
+# - A. Douillard et al., [arXiv 2311.08105](https://arxiv.org/abs/2311.08105): DiLoCo. D. Kallusky et al., [arXiv 2510.15830](https://arxiv.org/abs/2510.15830): on language models, its outer momentum helps even a single worker.
