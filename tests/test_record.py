@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import pytest
+from pretend_device import PretendDevice
 
 from authoring.record import Refusal, main, record
 from course_utils.results import read_results
@@ -237,6 +238,16 @@ def test_on_another_machine_a_thousandth_is_allowed(recorded, out):
     ):
         recorded(SMALL.replace("+ step}", "+ 1.002 * step}"))
     recorded(SMALL.replace("+ step}", "+ 1.0005 * step}"))
+    assert len(measured(out)) == 8
+
+
+def test_beside_a_gpu_a_thousandth_is_allowed_on_the_same_machine(recorded, out):
+    with PretendDevice("cuda"):
+        recorded(SMALL)
+        shorten(out)
+        with pytest.raises(Refusal, match=r"is now 1.002 .a GPU never adds twice in the same order; 0.1% is"):
+            recorded(SMALL.replace("+ step}", "+ 1.002 * step}"))
+        recorded(SMALL.replace("+ step}", "+ 1.0005 * step}"))
     assert len(measured(out)) == 8
 
 

@@ -127,7 +127,7 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
     """Draw time per update and per epoch: recordings with their knees, what was measured here, the guessed knee.
 
     `recorded[label]` is a table of milliseconds, a line a run and a column a batch size, with the knee of its
-    median; `here` the curve of this machine as `(sizes, milliseconds)`.
+    median, or None; `here` the curve of this machine as `(sizes, milliseconds)`.
     """
     fig, axes = _update_and_epoch((9.6, 4.6))
     for i, (label, (runs, knee)) in enumerate(recorded.items()):
@@ -136,18 +136,20 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
         for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
             ax.plot(sizes, factor * runs.median(), "o-", color=color, label=label)
             ax.fill_between(sizes, factor * runs.min(), factor * runs.max(), color=color, alpha=0.2, lw=0)
-            ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
-        side, away = (("right", -4), ("left", 4))[i % 2]
-        _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (away, -4), color, side)
+            if knee:
+                ax.axvline(knee, color=color, lw=1.2, alpha=0.7)
+        if knee:
+            side, away = (("right", -4), ("left", 4))[i % 2]
+            _name(axes[0], f"knee {knee:.0f}", (knee, runs.median().max()), (away, -4), color, side)
     sizes, milliseconds = here
     for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
         ax.plot(sizes, factor * milliseconds, "--", color="black", label="here and now")
     axes[1].legend(loc="upper right")
     return fig, (
         "Two charts against batch size, all axes logarithmic. In the recordings time per update starts nearly flat and "
-        "then rises in proportion to the batch size; time per epoch falls at first and is flat where the update rises. "
+        "then, on a processor, rises in proportion to the batch size; time per epoch falls, and is flat where the update rises. "
         f"A dashed line is of this machine: an update of {sizes[-1]:,} took {_number(milliseconds[-1])} ms. Vertical "
-        f"lines mark the knee of each recording: {', '.join(f'{k} {v[1]:.0f}' for k, v in recorded.items())}."
+        f"lines mark knees: {', '.join(f'{k} {v[1]:.0f}' for k, v in recorded.items() if v[1])}."
         + mark_guess(axes[0], guess, low=1, high=60_000, axis="x")
     )
 
@@ -295,25 +297,29 @@ def loader(sizes, updating, loading, num_examples=60_000):
     )
 
 
-def prediction(recorded, expected):
-    """Draw the recorded processor (a Series by batch size) and what is expected of GPUs, `expected[name]`."""
-    fig, ax = plt.subplots(figsize=(6.4, 4.2))
-    ax.plot(recorded.index, recorded, "o-", color="C0")
-    _name(ax, "processor, one thread, recorded", (500, recorded[500]), (-10, 4), "C0", "right")
-    for color, style, (name, milliseconds) in zip(("C1", "C2"), ("--", ":"), expected.items(), strict=False):
-        ax.plot(recorded.index, milliseconds, color=color, ls=style)
-        _name(ax, f"{name}, expected", (5, milliseconds[2]), (0, -14), color, "left")
-    ax.set(
-        yscale="log",
-        ylim=(0.03, 600),
-        ylabel="time (ms per update)",
-        title="Expected of a V100, not measured",
-    )
-    batch_axis(ax, TICKS)
+def gpu(thread, on_gpu):
+    """Draw recorded ms per update of each network: of one `thread[network]` and `on_gpu[network, mode]`.
+
+    Each is a table, a line a run and a column a batch size; bands hold all runs.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.4), sharey=True)
+    looks = {"call by call": ("C1", "s"), "one CUDA graph": ("C2", "^")}
+    for ax, (network, runs) in zip(axes, thread.items(), strict=True):
+        curves = [("one thread of a processor", runs, "C0", "o")]
+        curves += [(f"H100, {m}", on_gpu[network, m], *look) for m, look in looks.items()]
+        for name, table, color, marker in curves:
+            ax.plot(table.columns, table.median(), color=color, marker=marker, label=name)
+            ax.fill_between(table.columns, table.min(), table.max(), color=color, alpha=0.2, lw=0)
+        ax.set(title=network)
+        _time_axis(ax, "")
+        batch_axis(ax, TICKS)
+    axes[0].set_ylabel("time (ms per update)")
+    axes[0].legend(loc="upper left")
+    ends = {f"{network}, {mode}": runs.median() for (network, mode), runs in on_gpu.items()}
     return fig, (
-        "Time per update against batch size, both logarithmic: the recorded processor bends at some tens of examples; "
-        "the curves expected of a GPU start at the same floor or below it and bend beyond a thousand. They are not "
-        "measured."
+        "Two panels, the small and the large network: recorded time per update against batch size, both logarithmic. "
+        "One thread of a processor starts at a quarter of a millisecond and rises in proportion to the batch size "
+        f"from some tens of examples on; the H100's curves are flat for long. {_readings(TICKS, ends)}."
     )
 
 

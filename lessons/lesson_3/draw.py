@@ -478,9 +478,9 @@ def two_data_sets(ends: dict):
         batch_axis(ax, values.columns)
         ax.set(ylim=(0, 106), ylabel="accuracy (%)", title=title)
     return fig, (
-        "Accuracy against batch size at fixed learning rate and ten epochs, five seeds: all of MNIST on the left, a "
-        "part of CIFAR-10 on the right. In both, training and test accuracy fall as the batch grows, on MNIST most at "
-        "the last step, on CIFAR-10 most at the first."
+        "Accuracy against batch size at fixed learning rate and ten epochs, five seeds: all of MNIST on the left, "
+        "CIFAR-10 on the right. In both, training and test accuracy fall as the batch grows, on MNIST most at the last "
+        "steps, on CIFAR-10 at every step."
     )
 
 

@@ -19,7 +19,7 @@
 # Here a machine is two numbers: a **floor**, which every update costs, and a **rate**, the examples it gets through in a millisecond.
 # Which machine is the lecture's, which is yours, and where on each does a larger batch stop saving time?
 #
-# *This page runs on one thread of your processor; its recorded curves come from one of an AMD EPYC. No GPU is recorded yet: what the lecture says about GPUs waits on [page 2c](deeper/2c_gpus.ipynb).*
+# *This page runs on one thread of your processor; its recorded curves come from an AMD EPYC and from a GPU, an NVIDIA H100.*
 
 # %% machine
 from course_utils.explore import explore
@@ -36,7 +36,7 @@ explore(*draw.machine())
 #
 # | Reading time | Before it | It follows | Deeper pages |
 # |---|---|---|---|
-# | 25 minutes, and as much for the exercises | [lesson 1](01_batches_and_epochs.ipynb): batch, epoch, update | the second part of Hung-yi Lee's lecture "Batch and Momentum" (2021) | [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb) · [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb) · [2c · What is still to be measured on a GPU?](deeper/2c_gpus.ipynb) |
+# | 25 minutes, and as much for the exercises | [lesson 1](01_batches_and_epochs.ipynb): batch, epoch, update | the second part of Hung-yi Lee's lecture "Batch and Momentum" (2021) | [2a · Where do floor and slope come from?](deeper/2a_floor_and_slope.ipynb) · [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb) · [2c · What does a GPU change?](deeper/2c_gpus.ipynb) |
 #
 # New words stand in the [glossary](teaching/glossary.md).
 
@@ -59,7 +59,7 @@ from course_utils.training import evaluate, minibatches
 
 # %% settings
 device = "cpu"  # or "cuda", "mps"
-machine = "amd-epyc-2-cores"  # whose recorded times are drawn
+machine, gpu = "amd-epyc-2-cores", "nvidia-h100"  # whose recorded times are drawn
 num_examples = 60_000  # N, as in the lecture: what an epoch goes through
 images, labels = torch.rand(10_000, 1, 28, 28), torch.randint(10, (10_000,))
 
@@ -191,14 +191,14 @@ reply(guess_flat, (readings.max() / readings.min()).idxmin())  # the flattest
 guess_knee = None  # a batch size from 1 to 60,000; None skips it
 
 # %% [markdown]
-# Your machine is timed now, and drawn with a recording: five runs on a machine on which nothing else ran, on one thread and on two.
-# The knees are fitted to the recordings up to B = 1,000 by least squares in log t, so that each batch size counts the same.
+# Your machine is timed now, and drawn with a recording: five runs each, with nothing else running.
+# The knees are fitted up to B = 1,000 by least squares in log t: each batch size counts the same.
 
 
 # %% recorded
-def recorded(threads):
+def recorded(machine, **choice):
     """Return recorded ms per update: a line for each run, a column for each batch size."""
-    rows = read_results(f"batch_timing.{machine}", network="784-128-10", threads=threads)
+    rows = read_results(f"batch_timing.{machine}", network="784-128-10", **choice)
     return by_seed(rows, "update_ms", "batch_size", seed="run")
 
 
@@ -207,7 +207,8 @@ def fit(runs, shape="max"):
     return timing.fit_knee(t.index, t, shape=shape)
 
 
-one_thread, two_threads = recorded(threads=1), recorded(threads=2)
+one_thread, two_threads = (recorded(machine, threads=threads) for threads in (1, 2))
+on_gpu = recorded(gpu, mode="eager", precision="fp32")
 
 # %% update-and-epoch tags=["reveal"]
 sizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000]
@@ -216,19 +217,21 @@ curve = timing.time_updates(network, images, labels, sizes, repeats=5)
 lines = {
     "recorded, one thread": (one_thread, fit(one_thread).knee),
     "recorded, two threads": (two_threads, fit(two_threads).knee),
+    "recorded, H100": (on_gpu, None),  # whose knee lies beyond the last point
 }
 here = curve["batch_size"], curve["update_ms"]
 show(*draw.update_and_epoch(lines, here, num_examples, guess=guess_knee))
 reply(guess_knee, round(fit(one_thread).knee), "examples")
 
 # %% ten-times tags=["reveal"]
-t = one_thread.median()  # milliseconds per update, by batch size
+t, t_gpu = one_thread.median(), on_gpu.median()  # ms per update, by batch size
 steps = [(1, 10), (10, 100), (100, 1000), (1000, 10_000)]
 pd.DataFrame(
     {
         "ten times the batch": [f"{a:,} → {b:,}" for a, b in steps],
-        "time per update": [f"× {t[b] / t[a]:.1f}" for a, b in steps],
-        "time per epoch": [f"÷ {10 * t[a] / t[b]:.1f}" for a, b in steps],
+        "an update, one thread": [f"× {t[b] / t[a]:.1f}" for a, b in steps],
+        "an epoch, one thread": [f"÷ {10 * t[a] / t[b]:.1f}" for a, b in steps],
+        "an update, H100": [f"× {t_gpu[b] / t_gpu[a]:.1f}" for a, b in steps],
     }
 )
 
@@ -238,13 +241,13 @@ pd.DataFrame(
 # Dashed is the machine on which the page was last run; it jumps if other programs run beside it.
 # The table shows the recording.
 #
-# Both charts of the lecture are there, but the bend sits at some tens of examples.
+# Both charts of the lecture are there, but on a processor the bend sits at some tens of examples.
 # To its left the lecture is right. From 1 to 10 examples the update takes 1.3 times as long, and the epoch a seventh to an eighth.
 # To its right the laptop is right. From 1,000 to 10,000 the update takes ten times as long, and the epoch as long as before.
 #
 # Two threads raise the rate 1.7-fold and the floor by a seventh, and so double the knee.
-# A GPU, with thousands of threads, is the extreme of the same thing.
-# That is the whole contradiction: "a larger batch takes no longer" is a statement about a machine, worded as one about batches.
+# The H100 is the extreme: an update takes 1 ms with one example and with 60,000. That is four times a thread's floor, so that up to 100 examples the thread is ahead.
+# "A larger batch takes no longer" is a statement about a machine, worded as one about batches.
 #
 # </details>
 
@@ -384,14 +387,14 @@ verdict("C22", per_second > 5, without=log_ratio.mean > 3 * log_ratio.half_width
 
 # %% [markdown]
 # *The formula for the best batch, and what a loader adds to each epoch:* [2b · Which batch do you wait for least?](deeper/2b_time_to_accuracy.ipynb)
-# *The lecture's GPUs from 2015 to 2021, the rules by which a recording will judge them, and the batch that does not fit in memory:* [2c · What is still to be measured on a GPU?](deeper/2c_gpus.ipynb)
+# *What the H100 says of the lecture, and the batch that does not fit in memory:* [2c · What does a GPU change?](deeper/2c_gpus.ipynb)
 #
 # ## Summary
 #
 # - Warm up, wait for the device, keep the loader out, repeat, take the median. Each omission draws a curve that looks like a result.
 # - An update takes max(t₀, B/r): a floor made of calls, and a slope made of arithmetic. They meet at the knee B* = t₀·r.
 # - Well below the knee a larger batch is nearly free, and an epoch gets shorter almost in proportion; beyond it an epoch takes the same time at every batch size.
-# - On a processor the knee lies at some tens of examples; the lecture shows a GPU with a knee beyond 1,000.
+# - On a processor the knee lies at some tens of examples, on a fast GPU with a small network beyond 60,000.
 # - You wait for updates needed × time per update. The best batch is neither the smallest nor the largest.
 #
 # **How long does a batch take?** As long as its calls, until there are enough examples to keep the machine busy; from there on, as long as its examples.
@@ -445,7 +448,7 @@ check("2E", stopwatch)
 # solution("2E")
 
 # %% [markdown]
-# **Open.** Which machine do you have? With nothing else running, `make record EXP=batch_timing ARGS="--machine my-laptop"` takes about three minutes; then set `machine = "my-laptop"` in the settings.
+# **Open.** Which machine do you have? With nothing else running, `make record EXP=batch_timing ARGS="--machine my-laptop"` takes about three minutes; then set `machine` (with a GPU, `gpu`) to `"my-laptop"` in the settings.
 # Predict your knee first.
 #
 # ---

@@ -159,6 +159,22 @@ def test_the_numbers_in_the_findings_are_those_of_the_recording():
     assert round(1000 * t[1] / t[1000]) == 40 and "a fortieth" in load_claims()["C18"].finding
 
 
+def test_the_numbers_about_a_gpu_are_those_of_the_recording():
+    claims, four, t = load_claims(), [1, 10, 100, 1000], {}
+    for mode in ("eager", "graph"):
+        choice = {"network": "784-128-10", "mode": mode, "precision": "fp32"}
+        rows = read_results("batch_timing.nvidia-h100", **choice)
+        t[mode] = by_seed(rows, "update_ms", "batch_size", seed="run").median()
+    calls, graph = (x[four].max() / x[four].min() for x in t.values())
+    assert f"factor of {calls:.1f}; as one CUDA graph by {graph:.1f}" in claims["C12"].finding
+    calls, graph = (x[60_000] / x[1000] for x in t.values())
+    assert f"took {graph:.1f} times" in claims["C14"].finding and f"{calls:.1f}" in ("1.0", "1.1")
+    calls, graph = (x[10_000] / x[1000] for x in t.values())
+    assert f"{graph:.1f} and" in claims["C15"].finding and f"{calls:.1f} times and" in claims["C15"].finding
+    calls, graph = (x[20] / x[1] for x in t.values())
+    assert f"took {calls:.1f} times" in claims["C23"].finding and f"fp32 {graph:.1f}" in claims["C23"].finding
+
+
 def texts(fig):
     return {text.get_text() for text in fig.findobj(Text)}
 

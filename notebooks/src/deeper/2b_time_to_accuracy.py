@@ -239,4 +239,4 @@ pd.DataFrame(
 # - S. McCandlish et al., "An Empirical Model of Large-Batch Training", [arXiv 1812.06162](https://arxiv.org/abs/1812.06162), and C. Shallue et al., "Measuring the Effects of Data Parallelism on Neural Network Training", [arXiv 1811.03600](https://arxiv.org/abs/1811.03600): updates needed against batch size.
 # - S. Raschka, [STAT453 course material](https://github.com/rasbt/stat453-deep-learning-ss21), L12: the two running times.
 #
-# Back to [lesson 2](../02_gpu_batch_timing.ipynb) · before this [2a · Where do floor and slope come from?](2a_floor_and_slope.ipynb) · on to [2c · What is still to be measured on a GPU?](2c_gpus.ipynb)
+# Back to [lesson 2](../02_gpu_batch_timing.ipynb) · before this [2a · Where do floor and slope come from?](2a_floor_and_slope.ipynb) · on to [2c · What does a GPU change?](2c_gpus.ipynb)
