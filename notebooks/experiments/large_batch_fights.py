@@ -52,19 +52,21 @@ for recipe in ("SWAP", "post-local SGD"):  # rates of the large batches, with mo
 
 
 def chosen():
-    """Return the setting of each recipe that validation chose by the seeds 0 and 1, and those of the rules; [] at first."""
+    """Return the setting that validation chose by the seeds 0 and 1, and those of the rules, where all trials are there."""
     try:
         rows = read_results("large_batch_fights").fillna({"setting": -1, "valid_accuracy": 0})
     except FileNotFoundError:
         return []
-    mean = rows[rows["seed"] < 2].groupby(["data", "recipe", "lr", "setting"])["valid_accuracy"].mean()
-    best = [(*key, *mean[key].idxmax()) for key in trials if key in mean]
+    runs = rows[rows["seed"] < 2].groupby(["data", "recipe", "lr", "setting"])["valid_accuracy"]
+    mean, count = runs.mean(), runs.size()
+    whole = [key for key in trials if key in count and count[key].sum() == 2 * len(trials[key])]
+    best = [(*key, *mean[key].idxmax()) for key in whole]
     ruled = [
         (data, f"{rule}{more}", lr * (large[data] / small) ** power, -1)
+        for more in ("", ", warm-up")
         for data, recipe, lr, _ in best
         if recipe == "small batch, SGD"
         for rule, power in (("rate unchanged", 0), ("square-root rule", 0.5), ("linear rule", 1))
-        for more in ("", ", warm-up")
     ]
     return [(*key, lr, None if more < 0 else more) for *key, lr, more in [*best, *ruled]]
 
