@@ -138,8 +138,12 @@ def talking(losses, accuracy, num_steps=500, guess=None):
     Both (seeds, (way, H)), losses in nats and accuracies in per cent; `guess` is an accuracy.
     """
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.0))
-    ways, words = list(dict.fromkeys(way for way, _ in losses)), []
-    looks = dict(zip(ways, ((BLUE, "o", 0.9), (GREEN, "^", 1.0), (ORANGE, "s", 1.11)), strict=True))
+    looks = {
+        "plain mean": (BLUE, "o", 0.9),
+        "longer step": (GREEN, "^", 1.0),
+        "momentum": (ORANGE, "s", 1.11),
+    }
+    times, words = sorted({h for _, h in losses}), []
     for ax, values, label in zip(
         axes, (losses, accuracy), ("training loss (nats)", "test accuracy (%)"), strict=True
     ):
@@ -152,7 +156,7 @@ def talking(losses, accuracy, num_steps=500, guess=None):
             said = ", ".join(f"H = {h}: {m:.3g}" for h, m in zip(alone, mid, strict=True))
             words.append(f"{label}, {way}: {said}")
         ax.set(xscale="log", xlabel=f"times that the workers talk in {num_steps} updates", ylabel=label)
-        ax.set_xticks(num_steps / alone, [f"{num_steps // h}\n(H = {h})" for h in alone])
+        ax.set_xticks([num_steps / h for h in times], [f"{num_steps // h}\n(H = {h})" for h in times])
         ax.xaxis.set_minor_locator(NullLocator())
     axes[0].set(yscale="log", title="What they fit (5 seeds, 95 %)")
     axes[1].set(title="What they read")
@@ -218,12 +222,12 @@ def by_bytes(curves, megabytes):
     `curves` maps (way, H) to a table (seeds, steps) of losses in nats; `megabytes` are sent at each talk.
     """
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True)
-    shades = dict(zip(sorted({h for _, h in curves}), ("black", BLUE, GREEN, ORANGE), strict=True))
+    shades = dict(zip(sorted({h for _, h in curves}), ("black", BLUE, ORANGE), strict=False))
     for (way, h), table in curves.items():
         mean = np.exp(np.log(table).mean())
         steps = mean.index.to_numpy()
         for ax, x in zip(axes, (steps, steps / h * megabytes), strict=True):
-            style = "-" if way == "momentum" else ":"
+            style = {"momentum": "-", "longer step": "--"}.get(way, ":")
             ax.plot(x, mean, style, marker=".", color=shades[h], label=f"H = {h}, {way}")
     for ax, label in zip(axes, ("updates of a worker", "megabytes that a worker has sent"), strict=True):
         ax.set(xscale="log", yscale="log", xlabel=label)

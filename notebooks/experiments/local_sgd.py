@@ -42,7 +42,10 @@ def chosen():
         return []
     rows = rows[(rows["seed"] < 2) & (rows["step"] == num_steps)]
     mean = rows.groupby(names)["valid_accuracy"].mean().reset_index()
-    ways = [mean.assign(way=mean["momentum"]), mean[mean["outer_lr"] == 1].assign(way="plain mean")]
+    ways = [
+        mean.assign(way=mean["momentum"]),
+        mean[(mean["outer_lr"] == 1) & (mean["alone"] > 1)].assign(way="plain mean"),
+    ]
     ways = pd.concat(ways, ignore_index=True)
     best = ways.loc[ways.groupby(["way", "alone"])["valid_accuracy"].idxmax(), names]
     return list(best.itertuples(index=False, name=None))

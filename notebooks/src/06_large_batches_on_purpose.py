@@ -48,7 +48,8 @@ from course_utils.claims import verdict
 from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.plotting import show
-from course_utils.results import by_seed, interval, read_results
+from course_utils.results import by_seed, interval
+from lessons.lesson_6.recorded import fight, talking
 from lessons.lesson_6.workers import CASES, launch
 
 num_workers = 2  # processes of this machine; 4 work as well
@@ -206,25 +207,13 @@ def lamb_move(w, m, v, lr, eps=1e-6):
 guess_large = None  # per cent of the test digits; a number, or None to skip
 
 # %% chosen
-recorded = read_results("large_batch_recipes")
-recorded["setting"] = recorded["setting"].fillna(0)
-names = ["recipe", "lr", "setting"]
-valid = by_seed(recorded[recorded["seed"] < 2], "valid_accuracy", *names).fillna(0).mean()
-best = valid.groupby("recipe").idxmax()  # chosen by validation digits, two seeds
-rate = best["small batch, SGD"][1]
-ways = {"rate unchanged": 1, "rate × √16": 4, "rate × 16": 16}
-for way, k in ways.items():
-    best[way] = ("SGD", k * rate, 0)
-    best[f"{way}, warm-up"] = ("SGD, warm-up", k * rate, 0)
-reached = by_seed(recorded, "test_accuracy", *names)
-test = 100 * pd.DataFrame({name: reached[key] for name, key in best.items()})
+digits, pictures = fight("digits"), fight("CIFAR-10")  # chosen by validation, two seeds
+test = digits.test.dropna(axis=1)  # five seeds each, per cent of the test digits
+updates = digits.updates
 
 # %% recipes tags=["reveal"]
-updates = recorded.set_index(names)["updates"].groupby(names).first()
 trained = test.loc[:, test.min() > 80]  # the others ended beyond the wall
-show(
-    *draw.recipes(trained, {name: updates[key] for name, key in best.items()}, guess_large)
-)
+show(*draw.recipes(trained, updates, guess_large))
 reply(guess_large, test["rate unchanged"].mean(), "%")
 
 # %% [markdown]
@@ -242,27 +231,28 @@ reply(guess_large, test["rate unchanged"].mean(), "%")
 
 
 # %% gaps tags=["reveal"]
-def gap(name, other):
+def gap(name, other, reached=test):
     """Return by how many points the recipe `name` reads more test digits than `other`, paired over seeds."""
-    return interval(test[name] - test[other])
+    return interval(reached[name] - reached[other])
 
 
 rows = {
     name: [
-        f"{updates[best[name]]:,.0f}",
-        "none of its own" if name.startswith("rate") else "6",
-        f"{best[name][1]:.3g}",
+        f"{updates[name]:,.0f}",
+        "none of its own" if "rule" in name or "rate" in name else str(digits.tried[name]),
+        f"{digits.best[name][1]:.3g}",
         f"{gap(name, 'small batch, SGD'):.1f}" if name in trained else "beyond the wall",
     ]
-    for name in test.fillna(0).mean().sort_values(ascending=False).index
+    for name in test.mean().sort_values(ascending=False).index
 }
 columns = ["updates in a row", "settings tried", "η", "points more than small batch, SGD"]
 pd.DataFrame(rows, index=columns).T
 
 # %% c47 tags=["reveal"]
 large = ["momentum", "Nesterov", "LARS", "LAMB", "Adam"]
-behind = [gap(name, "small batch, SGD") for name in large]
-won_back = [gap(name, "rate unchanged") for name in large]
+both = (digits.test, pictures.test)  # the small batch has momentum, too
+behind = [gap(name, "small batch, momentum", t) for t in both for name in large]
+won_back = [gap(name, "rate unchanged", t) for t in both for name in large]
 verdict(
     "C47",
     all(b.mean + b.half_width < 0 for b in behind),
@@ -287,17 +277,13 @@ verdict(
 guess_once = None  # per cent; a number, or None to skip
 
 # %% talking tags=["reveal"]
-talked = read_results("talking_less", step=200)
-keys = ["momentum", "alone", "lr"]
-picked = (
-    by_seed(talked, "valid_accuracy", *keys).mean().groupby(["momentum", "alone"]).idxmax()
-)
+chosen, runs = talking()
+last = runs[runs["step"] == 500]
 losses, correct = (
-    pd.DataFrame({way: by_seed(talked, v, *keys)[key] for way, key in picked.items()})
-    for v in ("train_loss", "test_accuracy")
+    by_seed(last, v, "way", "alone") for v in ("train_loss", "test_accuracy")
 )
 show(*draw.talking(losses, 100 * correct, guess=guess_once))
-reply(guess_once, 100 * correct[0.0, 200].mean(), "%")
+reply(guess_once, 100 * correct["plain mean", 500].mean(), "%")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -314,13 +300,12 @@ reply(guess_once, 100 * correct[0.0, 200].mean(), "%")
 # The lecture's table of small and large batches ([page 3c](deeper/3c_what_is_left_of_large_is_worse.ipynb) measures each of its cells) has a third column here: the large batch, done on purpose.
 
 # %% small-large tags=["reveal"]
-loss = by_seed(recorded, "train_loss", *names)
 thirds = {"small": "small batch, SGD", "large, rate unchanged": "rate unchanged"}
 thirds["large, on purpose"] = "Adam"
 rows = {
     "workers with 64 examples each": ["1", "16", "16"],
-    "updates in a row": [f"{updates[best[n]]:,.0f}" for n in thirds.values()],
-    "training loss": [f"{interval(loss[best[n]]):.2g}" for n in thirds.values()],
+    "updates in a row": [f"{updates[n]:,.0f}" for n in thirds.values()],
+    "training loss": [f"{interval(digits.train_loss[n]):.2g}" for n in thirds.values()],
     "test accuracy (%)": [f"{interval(test[n]):.1f}" for n in thirds.values()],
 }
 pd.DataFrame(rows, index=list(thirds)).T

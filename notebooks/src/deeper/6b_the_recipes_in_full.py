@@ -33,10 +33,11 @@ from course_utils.checks import check, hint, reply, solution
 from course_utils.data import load_mnist
 from course_utils.models import mlp
 from course_utils.plotting import show
-from course_utils.results import by_seed, interval, read_results
+from course_utils.results import by_seed, interval
 from course_utils.training import evaluate
 from lessons.lesson_6 import draw
 from lessons.lesson_6.recipes import average, epochs, go
+from lessons.lesson_6.recorded import fight, talking
 
 train_set, _, test_set = load_mnist()
 
@@ -54,24 +55,34 @@ train_set, _, test_set = load_mnist()
 #
 # The last two take the mean of *networks*, not of gradients. Is the mean of two networks a network at all?
 # Here are four workers of SWAP: twelve epochs together at B = 1,024, then two epochs each at B = 64.
+# The second team takes steps four times as long when apart, the third has four starts.
 # (`go` is the loop of lesson 1 with the named optimiser; `epochs` makes its batches.)
 
 
 # %% swap
-def together_then_apart(starts):
-    """Train each of four starts with large batches (the same one only once), then with small ones."""
-    order, ends = torch.Generator().manual_seed(0), []
-    for model in {id(m): m for m in starts}.values():
-        batches = epochs(12, 1024, train_set, order)
-        go(model, train_set, batches, "momentum", 1 / 16)
-    for model in starts:
-        ends.append(copy.deepcopy(model))
-        go(ends[-1], train_set, epochs(2, 64, train_set, order), "SGD", 1 / 4)
-    return ends
+def together(seed):
+    """Return a network after twelve epochs of large batches, and the order of its digits."""
+    model, order = (
+        mlp((784, 64, 64, 64, 10), seed=seed),
+        torch.Generator().manual_seed(seed),
+    )
+    go(model, train_set, epochs(12, 1024, train_set, order), "momentum", 1 / 16)
+    return model, order
 
 
-one_start = 4 * [mlp((784, 64, 64, 64, 10), seed=0)]
-four_starts = [mlp((784, 64, 64, 64, 10), seed=seed) for seed in range(4)]
+def apart(model, order, lr):
+    """Return a copy of a network after two more epochs of small batches."""
+    end = copy.deepcopy(model)
+    go(end, train_set, epochs(2, 64, train_set, order), "SGD", lr)
+    return end
+
+
+starts = [together(seed) for seed in range(4)]
+teams = {
+    "one start, η = 1/16": [apart(*starts[0], 1 / 16) for _ in range(4)],
+    "one start, η = 1/4": [apart(*starts[0], 1 / 4) for _ in range(4)],
+    "four starts, η = 1/16": [apart(*start, 1 / 16) for start in starts],
+}
 
 # %% [markdown]
 # **Guess.** Four networks from *four* starts, trained in the same way, read about nine in ten of the test digits each. How many does the network read whose weights are the mean of theirs?
@@ -86,21 +97,19 @@ def read(model):
     return 100 * evaluate(model, test_set)[1]
 
 
-rows, mean_reads = {}, {}
-for name, starts in {"one start": one_start, "four starts": four_starts}.items():
-    ends = together_then_apart(starts)
-    mean_reads[name] = read(average(ends))
-    rows[name] = [f"{read(m):.1f}" for m in ends] + [f"{mean_reads[name]:.1f}"]
+reads = {name: [*map(read, team), read(average(team))] for name, team in teams.items()}
 columns = [*(f"worker {k}" for k in range(1, 5)), "mean of their weights"]
-display(pd.DataFrame(rows, index=pd.Index(columns, name="test digits read (%)")).T)
-reply(guess_strangers, mean_reads["four starts"], "%")
+table = pd.DataFrame(reads, index=pd.Index(columns, name="test digits read (%)")).T
+display(table.map("{:.1f}".format))
+reply(guess_strangers, table.iloc[-1, -1], "%")
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# Workers that have come a part of the way together are near enough to each other: the mean of their weights reads as well as they do, or better.
 # The mean of strangers hardly reads at all: a hidden unit of one network has nothing to do with the unit of that number in another.
-# So both recipes *need* their first phase.
+# Workers that have come a part of the way together are near enough to each other: the mean of their weights reads about as well as they do.
+# But only if they then stay near. With steps four times as long each of them still reads, and their mean reads worse than any of them.
+# So both recipes *need* their first phase, and short steps after it.
 #
 # </details>
 #
@@ -126,23 +135,15 @@ reply(guess_strangers, mean_reads["four starts"], "%")
 guess_best = None  # one of the five texts; or None to skip
 
 # %% chosen
-recorded = read_results("large_batch_fights").fillna({"setting": 0})
-names = ["recipe", "lr", "setting"]
-valid, best, test, counts = {}, {}, {}, {}
-for data, rows in recorded.groupby("data", sort=False):
-    tried = by_seed(rows[rows["seed"] < 2], "valid_accuracy", *names).fillna(0)
-    valid[data] = 100 * tried.mean()
-    best[data] = tried.mean().groupby("recipe").idxmax()
-    runs = by_seed(rows, "test_accuracy", *names)
-    test[data] = pd.DataFrame({name: 100 * runs[key] for name, key in best[data].items()})
-    counts[data] = rows.groupby(names)[["updates", "examples"]].first()
-ahead = {data: t.sub(t["small batch, SGD"], axis=0) for data, t in test.items()}
+both = {data: fight(data) for data in ("digits", "CIFAR-10")}
+tests = {data: f.test.dropna(axis=1) for data, f in both.items()}  # five seeds, per cent
+ahead = {data: t.sub(t["small batch, SGD"], axis=0) for data, t in tests.items()}
 
 # %% fights tags=["reveal"]
 near = {data: gap.loc[:, gap.min() > -15] for data, gap in ahead.items()}
 show(*draw.fights(near, guess=guess_best))
 five = ["momentum", "LARS", "LAMB", "Adam", "momentum, 4 × longer"]
-reply(guess_best, test["CIFAR-10"][five].mean().idxmax())
+reply(guess_best, tests["CIFAR-10"][five].mean().idxmax())
 
 # %% [markdown]
 # <details><summary>After your guess</summary>
@@ -157,19 +158,21 @@ reply(guess_best, test["CIFAR-10"][five].mean().idxmax())
 # %% table tags=["reveal"]
 def row(data, name):
     """Return what stands in the table for one recipe on one data set."""
-    if name not in best[data]:
-        return ["", "", "not tried", ""]
-    key, gap = best[data][name], interval(ahead[data][name])
-    behind = f"{gap:.1f}" if name in near[data] else "beyond the wall"
-    ruled = "rate unchanged" in name or "rule" in name
-    settings = "none" if ruled else str(valid[data][name].count())
-    return [settings, f"{counts[data].loc[key, 'updates']:,.0f}", f"{key[1]:.3g}", behind]
+    if name not in tests[data]:
+        return ["", "", "", "not tried"]
+    f, gap = both[data], interval(ahead[data][name])
+    return [
+        "none" if "rule" in name or "rate" in name else str(f.tried[name]),
+        f"{f.updates[name]:,.0f}",
+        f"{f.best[name][1]:.3g}",
+        f"{gap:.1f}" if name in near[data] else "beyond the wall",
+    ]
 
 
-columns = ["settings tried", "updates in a row", "η", "points ahead of small batch, SGD"]
-order = test["digits"].fillna(0).mean().sort_values(ascending=False).index
-both = {data: pd.DataFrame({n: row(data, n) for n in order}, columns).T for data in best}
-pd.concat(both, axis=1)
+columns = ["settings tried", "updates in a row", "η", "points ahead"]
+order = tests["digits"].mean().sort_values(ascending=False).index
+tables = {data: pd.DataFrame({n: row(data, n) for n in order}, columns).T for data in both}
+pd.concat(tables, axis=1)
 
 # %% [markdown]
 # ## 6b.3 The new optimisers against the old ones
@@ -180,7 +183,7 @@ pd.concat(both, axis=1)
 # %% pairs tags=["reveal"]
 def lead(name, other):
     """Return by how many points `name` is ahead of `other`, on each data set."""
-    return [f"{interval(t[name] - t[other]):.1f}" for t in test.values()]
+    return [f"{interval(t[name] - t[other]):.1f}" for t in tests.values()]
 
 
 against = {
@@ -191,18 +194,17 @@ against = {
     "small batch, momentum": "small batch, SGD",
 }
 rows = {f"{name} − {other}": lead(name, other) for name, other in against.items()}
-pd.DataFrame(rows, index=pd.Index(test, name="points of test accuracy")).T
+pd.DataFrame(rows, index=pd.Index(tests, name="points of test accuracy")).T
 
 # %% [markdown]
 # And how exactly has a rate to be known?
 
 # %% tuning
 shown = ["SGD", "momentum", "Nesterov", "LARS", "LAMB", "Adam"]
-show(
-    *draw.tuning(
-        {(data, r): v[r].droplevel("setting") for data, v in valid.items() for r in shown}
-    )
-)
+curves = {
+    (data, r): f.valid[r].droplevel("setting") for data, f in both.items() for r in shown
+}
+show(*draw.tuning(curves))
 
 # %% [markdown]
 # TEXT
@@ -233,41 +235,16 @@ show(
 # %%
 guess_control = None  # one of the three texts; or None to skip
 
-# %% outer
-keys = ["momentum", "outer_lr", "lr"]
-talked = read_results("local_sgd")
-last = talked[talked["step"] == 500]
-
-
-def picked(alone, momentum, rows):
-    """Return the (momentum, outer rate, worker's rate) with the best validation accuracy of two seeds."""
-    mine = rows[
-        (rows["alone"] == alone) & (rows["momentum"] == momentum) & (rows["seed"] < 2)
-    ]
-    return by_seed(mine, "valid_accuracy", *keys).fillna(0).mean().idxmax()
-
-
-ways = {
-    "plain mean": (0.0, last[last["outer_lr"] == 1]),
-    "longer step": (0.0, last),
-    "momentum": (0.9, last),
-}
-chosen = {
-    (way, alone): picked(alone, *choice)
-    for way, choice in ways.items()
-    for alone in (1, 20, 100, 500)
-}
-
 # %% control tags=["reveal"]
-runs = {v: by_seed(last, v, "alone", *keys) for v in ("train_loss", "test_accuracy")}
-state = {
-    v: pd.DataFrame({case: table[case[1], *key] for case, key in chosen.items()})
-    for v, table in runs.items()
-}
-show(*draw.talking(state["train_loss"], 100 * state["test_accuracy"]))
-loss = np.log(state["train_loss"]).mean()
-gain = loss["plain mean", 20] - loss["momentum", 20]
-share = (loss["plain mean", 20] - loss["longer step", 20]) / gain
+chosen, runs = talking()
+last = runs[runs["step"] == 500]
+losses, correct = (
+    by_seed(last, v, "way", "alone") for v in ("train_loss", "test_accuracy")
+)
+show(*draw.talking(losses, 100 * correct))
+log_loss = np.log(losses).mean()
+gain = log_loss["plain mean", 20] - log_loss["momentum", 20]
+share = (log_loss["plain mean", 20] - log_loss["longer step", 20]) / gain
 reply(guess_control, ("none", "half", "all")[int(np.clip(2 * share + 0.5, 0, 2))])
 
 # %% [markdown]
@@ -277,32 +254,33 @@ reply(guess_control, ("none", "half", "all")[int(np.clip(2 * share + 0.5, 0, 2))
 #
 # </details>
 
+
 # %% control-table tags=["reveal"]
-rows = {}
-for alone in (1, 20, 100, 500):
-    for way in ways:
-        beta, outer_lr, lr = chosen[way, alone]
-        rows[f"H = {alone}", way] = [
-            "4" if way == "plain mean" else "16",
-            f"{lr:g}",
-            f"{outer_lr:g}",
-            f"{outer_lr / (1 - beta):.0f}",
-            f"{interval(state['train_loss'][way, alone]):.2g}",
-            f"{interval(100 * state['test_accuracy'][way, alone]):.1f}",
-        ]
-columns = ["settings tried", "worker's η", "outer η", "outer η/(1 − β)"]
+def outer(way, alone):
+    """Return what stands in the table for a way of taking the outer step."""
+    lr, outer_lr, beta = chosen[way, alone]
+    fitted, reads = (interval(table[way, alone]) for table in (losses, 100 * correct))
+    return [
+        f"{lr:g}",
+        f"{outer_lr:g}",
+        f"{outer_lr / (1 - beta):.0f}",
+        f"{fitted:.2g}",
+        f"{reads:.1f}",
+    ]
+
+
+columns = ["worker's η", "outer η", "outer η/(1 − β)"]
+rows = {(f"H = {alone}", way): outer(way, alone) for way, alone in chosen}
 pd.DataFrame(rows, index=[*columns, "training loss (nats)", "test accuracy (%)"]).T
 
 # %% [markdown]
+# TEXT
+#
 # What is saved is bytes. In a ring each of the four workers sends 2 · 3/4 · 4 bytes for each of the 101,770 weights, 0.61 MB, every time they talk.
 
 # %% bytes tags=["reveal"]
-curves = {}
-for (way, alone), key in chosen.items():
-    if way != "plain mean" and alone < 500:
-        mine = talked[(talked["alone"] == alone)]
-        losses = by_seed(mine, "train_loss", *keys, "step")
-        curves[way, alone] = losses[key].dropna(axis=1)
+courses = by_seed(runs, "train_loss", "way", "alone", "step")
+curves = {case: courses[case].dropna(axis=1) for case in chosen}
 show(*draw.by_bytes(curves, megabytes=2 * 3 / 4 * 4 * 101_770 / 1e6))
 
 # %% [markdown]
