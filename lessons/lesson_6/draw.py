@@ -166,7 +166,7 @@ def talking(losses, accuracy, num_steps=500, guess=None):
 
 
 def fights(gaps, guess=None):
-    """Draw by how many points of test accuracy each recipe is ahead of the small batch, a panel for each data set.
+    """Draw by how many points of test accuracy each recipe is ahead of the small batch, a panel a data set.
 
     `gaps` maps a title to a table (seeds, recipes) in points; rows are ordered by the first. `guess` names a recipe.
     """
@@ -180,14 +180,17 @@ def fights(gaps, guess=None):
                 color = ORANGE if name.startswith(("small", "tiny")) else BLUE
                 ax.errorbar(mean[name], y, xerr=half[name], fmt="o", color=color, capsize=3)
         ax.axvline(0, color=ORANGE, linewidth=1, linestyle=":")
-        ax.set(xlabel="points of test accuracy ahead of the small batch", title=title)
+        ax.set(xlabel="points ahead of the small batch with momentum", title=title)
         ranked = mean.sort_values(ascending=False).index
         words.append(f"{title}: " + ", ".join(f"{n} {mean[n]:.1f} ± {half[n]:.1f}" for n in ranked))
     axes[0].set_yticks(range(len(order)), order)
     for label in axes[0].get_yticklabels():
         if label.get_text() == guess:
             label.set(color=GUESS, fontweight="bold")
-    return fig, f"Points ahead of the small batch, with 95 % intervals over 5 seeds. {'. '.join(words)}."
+    return (
+        fig,
+        f"Points of test accuracy ahead of the small batch with momentum, with 95 % intervals over 5 seeds. {'. '.join(words)}.",
+    )
 
 
 def tuning(valid):

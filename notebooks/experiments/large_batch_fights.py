@@ -73,7 +73,7 @@ def chosen():
 
 two = [(*key, *trial, seed) for key in trials for trial in trials[key] for seed in range(2)]
 five = [(*setting, seed) for setting in chosen() for seed in range(5)]
-cells = [c for c in two if c[0] == "digits"] + five + two  # pictures take longest
+cells = [c for c in two + five if c[0] == "digits"] + five + two  # pictures take longest
 names = ("data", "recipe", "lr", "setting", "seed")
 grid = [dict(zip(names, cell, strict=True)) for cell in dict.fromkeys(cells)]
 columns = ["updates", "examples", "train_loss", "train_accuracy", "valid_accuracy", "test_accuracy"]

@@ -241,11 +241,18 @@ rows = {
         f"{updates[name]:,.0f}",
         "none of its own" if "rule" in name or "rate" in name else str(digits.tried[name]),
         f"{digits.best[name][1]:.3g}",
-        f"{gap(name, 'small batch, SGD'):.1f}" if name in trained else "beyond the wall",
+        f"{gap(name, 'small batch, momentum'):.1f}"
+        if name in trained
+        else "beyond the wall",
     ]
     for name in test.mean().sort_values(ascending=False).index
 }
-columns = ["updates in a row", "settings tried", "η", "points more than small batch, SGD"]
+columns = [
+    "updates in a row",
+    "settings tried",
+    "η",
+    "points ahead of small batch, momentum",
+]
 pd.DataFrame(rows, index=columns).T
 
 # %% c47 tags=["reveal"]
