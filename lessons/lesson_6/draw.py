@@ -175,21 +175,26 @@ def fights(gaps, guess=None):
     words = []
     for ax, (title, table) in zip(axes, gaps.items(), strict=True):
         mean, half = (pd.Series(x, table.columns) for x in mean_interval(table))
+        few = len(table) < 5  # then each seed is drawn, no interval
         for y, name in enumerate(order):
             if name in mean:
-                color = ORANGE if name.startswith(("small", "tiny")) else BLUE
-                ax.errorbar(mean[name], y, xerr=half[name], fmt="o", color=color, capsize=3)
+                look = {"color": ORANGE if name.startswith(("small", "tiny")) else BLUE, "capsize": 3}
+                ax.errorbar(mean[name], y, xerr=None if few else half[name], fmt="o", **look)
+                if few:
+                    ax.plot(table[name], [y] * len(table), "|", color=look["color"])
         ax.axvline(0, color=ORANGE, linewidth=1, linestyle=":")
-        ax.set(xlabel="points ahead of the small batch with momentum", title=title)
+        ax.set(xlabel="points ahead of the small batch with momentum")
+        ax.set_title(f"{title}: {len(table)} seeds, {'each' if few else '95 % intervals'}")
         ranked = mean.sort_values(ascending=False).index
-        words.append(f"{title}: " + ", ".join(f"{n} {mean[n]:.1f} ± {half[n]:.1f}" for n in ranked))
+        said = ", ".join(f"{n} {mean[n]:.1f}" + ("" if few else f" ± {half[n]:.1f}") for n in ranked)
+        words.append(f"{title}, {len(table)} seeds: {said}")
     axes[0].set_yticks(range(len(order)), order)
     for label in axes[0].get_yticklabels():
         if label.get_text() == guess:
             label.set(color=GUESS, fontweight="bold")
     return (
         fig,
-        f"Points of test accuracy ahead of the small batch with momentum, with 95 % intervals over 5 seeds. {'. '.join(words)}.",
+        f"Points of test accuracy ahead of the small batch with momentum. {'. '.join(words)}.",
     )
 
 
@@ -214,7 +219,7 @@ def tuning(valid):
                 words.append(f"{data}, {recipe}: at most {-near:.1f} points less within a factor of two")
         ax.set(xlabel="learning rate ÷ best one of the recipe", title=data)
     axes[0].set_ylabel("validation accuracy (%)")
-    axes[0].set_xticks(range(-5, 6), ["1/32", "1/16", "1/8", "1/4", "1/2", "1", "2", "4", "8", "16", "32"])
+    axes[0].set_xticks(range(-4, 5), ["1/16", "1/8", "1/4", "1/2", "1", "2", "4", "8", "16"])
     axes[0].legend(loc="lower left")
     return fig, f"Validation accuracy against the learning rate over the best one. {'; '.join(words)}."
 
@@ -241,3 +246,29 @@ def by_bytes(curves, megabytes):
         fig,
         f"Training loss against updates and against megabytes sent, both logarithmic; at the end {ends}.",
     )
+
+
+def outer_rates(losses):
+    """Draw training loss against the effective outer rate η/(1 − β), for each H a panel, with and without momentum.
+
+    `losses` (seeds, (H, β, η)) in nats; each seed is a point, lines join their geometric means.
+    """
+    numbers = list(dict.fromkeys(h for h, _, _ in losses))
+    fig, axes = plt.subplots(1, len(numbers), figsize=(9.6, 4.0), sharey=True)
+    looks, words = {0.0: (GREEN, "^", "no momentum"), 0.9: (ORANGE, "s", "momentum 0.9")}, []
+    for ax, h in zip(axes, numbers, strict=True):
+        for beta, (color, marker, label) in looks.items():
+            table = losses[h, beta]
+            x = table.columns.to_numpy() / (1 - beta)
+            mean = np.exp(np.log(table).mean())
+            ax.plot(x, mean, color=color, label=label)
+            for _, seed in table.iterrows():
+                ax.plot(x, seed, marker, color=color)
+            said = ", ".join(f"{m:.2g} at {rate:.0f}" for rate, m in zip(x, mean, strict=True))
+            words.append(f"H = {h}, {label}: {said}")
+        ax.set(xscale="log", yscale="log", title=f"H = {h}", xlabel="effective outer rate η/(1 − β)")
+        ax.set_xticks(x, [f"{rate:.0f}" for rate in x])
+        ax.xaxis.set_minor_locator(NullLocator())
+    axes[0].set_ylabel("training loss after 500 updates (nats)")
+    axes[0].legend()
+    return fig, f"Training loss in nats against the effective outer rate, two seeds. {'. '.join(words)}."
