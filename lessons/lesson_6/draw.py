@@ -120,7 +120,7 @@ def recipes(accuracy, updates, guess=None):
     mean, half = (pd.Series(x, accuracy.columns) for x in mean_interval(accuracy))
     fig, ax = plt.subplots(figsize=(9.6, 0.34 * len(order) + 1.2))
     for y, name in enumerate(order):
-        small = name.startswith("small")
+        small = name.startswith(("small", "tiny"))
         color = ORANGE if small else BLUE
         if small:
             ax.axvline(mean[name], color=color, linewidth=1, linestyle=":")
