@@ -69,9 +69,15 @@ def _table(header: str, rows: list[tuple[str, ...]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
 
 
+def measured_on(claim: Claim, pages: dict[Path, str]) -> Path | None:
+    """Return the source whose text has the claim's `verdict(…)`, which a long condition breaks into lines."""
+    call = re.compile(rf'\bverdict\(\s*"{claim.id}"')
+    return next((source for source, text in pages.items() if call.search(text)), None)
+
+
 def _row(claim: Claim, pages: dict[Path, str], notebooks: Path) -> tuple[str, ...]:
     """Return a claim's line; its kind links to the page that measures it."""
-    owner = next((source for source, text in pages.items() if f'verdict("{claim.id}"' in text), None)
+    owner = measured_on(claim, pages)
     kind = _link(claim.kind, owner, notebooks) if owner else claim.kind
     return f"**{claim.id}**", claim.says, _plain(claim.claim), _judged(claim), kind
 

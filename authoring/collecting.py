@@ -161,7 +161,8 @@ class Collection:
             for row in self.roster:
                 whole = [row.get("first_name", "") + row.get("last_name", "")]
                 whole += [row.get("last_name", "") + row.get("first_name", "")]
-                if letters(name) == letters(row["id"]) or letters(name) in map(letters, filter(None, whole)):
+                called = [row["id"], row.get("number"), *whole]
+                if letters(name) in map(letters, filter(None, called)):
                     return row["id"]
         if self.roster:
             raise Refused(f"nobody in roster.csv is {' or '.join(names)}")
@@ -195,9 +196,8 @@ class Unpack(ExtractorPlugin):
 
     def extract(self, archive_path: str, extracted_path: str) -> None:
         course, paper = Path(self.parent.coursedir.root), self.parent.coursedir.assignment_id
-        roster = course / "roster.csv"
         unpacked = Unpacked(Path(archive_path))
-        collection = Collection(paper, read_roster(roster) if roster.exists() else [])
+        collection = Collection(paper, read_roster(course / "roster.csv"))
         for found in unpacked:
             collection.add(found)
         for student, files in collection.taken.items():
@@ -207,7 +207,13 @@ class Unpack(ExtractorPlugin):
                 (place / name).write_bytes(found.content)
             self._keep_earlier(course / "submitted" / student / paper, place)
         refused = sorted(unpacked.refused + collection.refused)
-        with open(Path(archive_path).parent / "not_taken.csv", "w", newline="", encoding="utf-8-sig") as file:
+        with open(
+            Path(archive_path).parent / "not_taken.csv",
+            "w",
+            newline="",
+            encoding="utf-8-sig",
+            errors="replace",
+        ) as file:
             rows = [[plain_cell(text) for text in row] for row in refused]
             csv.writer(file).writerows([["file", "why it was not taken"], *rows])
         print(f"{len(collection.taken)} hand-ins taken, {len(refused)} files not taken")

@@ -3,7 +3,8 @@
 A frame is drawn by the same `update` that moves the explorer in a notebook. A film is a JavaScript file, since a page
 that was opened from a disk may read nothing else. It holds the resting picture, and for each frame the parts of it
 that changed, as WebP. Parts are strips from one axes to the next, so one that stays the same while another control
-moves is stored once. A film that is there and up to date is left alone.
+moves is stored once. An explorer that a deck shows is drawn in the size of a slide, for deck and site alike. A film
+that is there and up to date is left alone.
 """
 
 import base64
@@ -12,7 +13,8 @@ import io
 import itertools
 import json
 import math
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,14 +22,16 @@ from typing import Any, NamedTuple
 import joblib
 import nbformat
 import numpy as np
+from matplotlib.text import Text
 from PIL import Image
 
+from authoring import figures
 from authoring.build import NOTEBOOKS, lesson_of, read_source, sources
 
 ROOT = NOTEBOOKS.parent
 BYTES = 2_750_000  # of frames in a film; in base64, with the alt texts, 3.9 MB
 FRAMES = 600  # at most, for the time they take to draw
-LEVELS = 16  # of each colour: a third smaller than all 256, and the difference is not to be seen
+LEVELS = 12  # of each colour at edges: half the size of all 256, and the difference is not to be seen
 
 
 class Film(NamedTuple):
@@ -37,16 +41,34 @@ class Film(NamedTuple):
     source: Path
     code: tuple[str, ...]
 
+    def is_in(self, decks: Iterable[Path]) -> bool:
+        """Return whether one of the `decks` shows it."""
+        return tuple(self.name.split("-", 1)) in figures.shown_in(decks)
+
+    @property
+    def on_slide(self) -> bool:
+        """Whether a deck shows it."""
+        return self.is_in((NOTEBOOKS / "slides").glob("*.md"))
+
     @property
     def key(self) -> str:
         """A text that changes when something does that the film is drawn from."""
         folders = ROOT / "course_utils", ROOT / "lessons" / f"lesson_{lesson_of(self.source)}"
-        files = [Path(__file__), *(path for folder in folders for path in sorted(folder.glob("*.*")))]
+        files = [
+            Path(__file__),
+            Path(figures.__file__),
+            *(path for folder in folders for path in sorted(folder.glob("*.*"))),
+        ]
         texts = [path.read_bytes() for path in files if path.is_file()]
         told = b"".join(texts) + "".join(self.code).encode()
         rows = (NOTEBOOKS / "results").glob("*.csv")
         texts += [path.read_bytes() for path in sorted(rows) if path.stem.encode() in told]
-        return hashlib.sha256(b"\0".join([*texts, *(cell.encode() for cell in self.code)])).hexdigest()[:16]
+        texts += [cell.encode() for cell in (*self.code, str(self.on_slide))]
+        return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
+
+    def is_drawn(self, path: Path) -> bool:
+        """Return whether the file `path` is this film, and up to date."""
+        return path.exists() and path.open(encoding="utf-8").readline() == f"// {self.key}\n"
 
 
 def shows_explorer(cell: nbformat.NotebookNode) -> bool:
@@ -77,21 +99,39 @@ def draw_films(folder: Path, wanted: Sequence[Film], *, most: int = FRAMES, jobs
     `most` is how many frames a film has at most.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    stale = [film for film in wanted if not _is_fresh(folder / f"{film.name}.js", film.key)]
+    stale = [film for film in wanted if not film.is_drawn(folder / f"{film.name}.js")]
     stale.sort(key=lambda film: -len(film.code))  # pages that compute a while first
     return joblib.Parallel(jobs)(joblib.delayed(draw_film)(folder, film, most) for film in stale)
 
 
-def _is_fresh(path: Path, key: str) -> bool:
-    return path.exists() and path.open(encoding="utf-8").readline() == f"// {key}\n"
-
-
 def draw_film(folder: Path, film: Film, most: int = FRAMES) -> Path:
     """Draw one film, write it to `folder`, return its path."""
-    told = json.dumps(shoot(*explorer(film), most), ensure_ascii=False, separators=(",", ":"))
+    told = json.dumps(
+        shoot(*explorer(film), most, on_slide=film.on_slide), ensure_ascii=False, separators=(",", ":")
+    )
     path, unfinished = folder / f"{film.name}.js", folder / f"{film.name}.tmp"
     unfinished.write_text(f"// {film.key}\nfilmed({json.dumps(film.name)}, {told});\n", encoding="utf-8")
     return unfinished.replace(path)
+
+
+def read_film(path: Path) -> dict[str, Any]:
+    """Return what a film says, as `shoot` does."""
+    return json.loads(re.search(r"\{.*\}", path.read_text(encoding="utf-8"), re.DOTALL)[0])
+
+
+def first_frame(film: dict[str, Any]) -> bytes:
+    """Return as PNG the picture of a film with its controls as they start."""
+    number = 0
+    for control in film["controls"]:
+        number = number * len(control["values"]) + control["start"]
+    picture = _opened(film["still"])
+    for left, part in zip(film["cuts"], film["frames"][number], strict=True):
+        if part >= 0:
+            x, y = film["places"][part]
+            picture.alpha_composite(_opened(film["pictures"][part]), (left + x, y))
+    file = io.BytesIO()
+    picture.convert("RGB").save(file, "png")
+    return file.getvalue()
 
 
 def explorer(film: Film) -> tuple:
@@ -110,18 +150,19 @@ def explorer(film: Film) -> tuple:
     return handed[-1]
 
 
-def shoot(fig, update, controls, most: int = FRAMES) -> dict[str, Any]:
-    """Return a film as what JSON can say.
+def shoot(fig, update, controls, most: int = FRAMES, *, on_slide: bool = False) -> dict[str, Any]:
+    """Return a film as what JSON can say; `on_slide` says whether it is drawn in the size of a slide.
 
-    `size` [width, height], `cuts` (where a strip begins), `still` and `pictures` (WebP as base64), `controls` (label,
-    values, position of the start), and for each frame, the last control fastest, `alts` and `frames`, the number of
-    the picture on each strip, or −1 where the still shows through.
+    `size` [width, height], `cuts` (where a strip begins), `still` and `pictures` (WebP as base64), `places` ([x, y] of
+    a picture on its strip), `controls` (label, values, position of the start), and for each frame, the last control
+    fastest, `alts` and `frames`, the number of the picture on each strip, or −1 where the still shows through.
     """
-    camera = Camera(fig, update)
     values = {name: _plain(control.values) for name, control in controls.items()}
     start = {name: _nearest(values[name], control.start) for name, control in controls.items()}
+    update(**start)
+    camera = Camera(fig, update, on_slide)
     chosen = thinned(values, start, camera.cost(values, start), most)
-    frames, alts, numbers, pictures = [], [], {}, []
+    frames, alts, numbers, pictures, places = [], [], {}, [], []
     for settings in itertools.product(*chosen.values()):
         alt, strips = camera.take(dict(zip(chosen, settings, strict=True)))
         alts.append(alt)
@@ -129,7 +170,9 @@ def shoot(fig, update, controls, most: int = FRAMES) -> dict[str, Any]:
         for mark, strip in zip(marks, strips, strict=True):
             if mark and mark not in numbers:
                 numbers[mark] = len(pictures)
-                pictures.append(_webp(strip))
+                picture, place = _cropped(strip)
+                pictures.append(_webp(picture))
+                places.append(place)
         frames.append([numbers.get(mark, -1) for mark in marks])
     told = [
         {
@@ -152,25 +195,29 @@ def shoot(fig, update, controls, most: int = FRAMES) -> dict[str, Any]:
         "alts": alts,
         "frames": frames,
         "pictures": pictures,
+        "places": places,
     }
 
 
 class Camera:
     """Takes frames of an explorer: what changed against the still, strip by strip."""
 
-    def __init__(self, fig, update):
+    def __init__(self, fig, update, on_slide: bool):
         import matplotlib.pyplot as plt
         from matplotlib.backends.backend_agg import FigureCanvasAgg
 
         from course_utils.plotting import CSS_PIXELS_PER_INCH
 
         plt.close(fig)
-        fig.set_dpi(CSS_PIXELS_PER_INCH)
+        fig.set_dpi(figures.PIXELS_PER_INCH if on_slide else CSS_PIXELS_PER_INCH)
         self.canvas = FigureCanvasAgg(fig)
+        if on_slide:
+            figures.lay_out(fig, figures.UNDER_CONTROLS)
         self.canvas.draw()
         fig.set_layout_engine("none")
         self.fig, self.update = fig, update
         self.moving = fig.findobj(lambda artist: artist.get_animated())
+        self.words = [a for a in self.moving if on_slide and isinstance(a, Text) and a.axes]
         self.background = self.canvas.copy_from_bbox(fig.bbox)
         self.still = np.asarray(self.canvas.buffer_rgba()).copy()
         lefts = sorted(max(0, int(ax.get_tightbbox().x0) - 4) for ax in fig.axes)
@@ -179,25 +226,30 @@ class Camera:
     def take(self, settings: dict) -> tuple[str, list[np.ndarray]]:
         """Return the alt text of a frame and its strips (height, width, 4), transparent where the still shows."""
         alt = self.update(**settings)
+        for words in self.words:
+            figures.set_indices(words)
+            figures.break_lines(words, words.axes)
         self.canvas.restore_region(self.background)
         for artist in self.moving:
             self.fig.draw_artist(artist)
         frame = np.asarray(self.canvas.buffer_rgba())
         step = 255 / (LEVELS - 1)
         rough = np.rint(np.rint(frame / step) * step).astype(np.uint8)
+        flat = (frame == np.roll(frame, 1, axis=1)).all(-1)  # areas keep their colour, edges may be rough
+        rough[flat] = frame[flat]
         rough[(frame == self.still).all(-1)] = 0
         return alt, [np.ascontiguousarray(rough[:, a:b]) for a, b in itertools.pairwise(self.cuts)]
 
     def cost(self, values: dict[str, list], start: dict[str, Any]) -> list[tuple[float, set[str]]]:
         """Return for each strip the bytes of a picture of it, about, and the controls that change it."""
         rest = self.take(start)[1]
-        sizes, moved_by = [[len(_webp(strip))] for strip in rest], [set() for _ in rest]
+        sizes, moved_by = [[len(_webp(_cropped(strip)[0]))] for strip in rest], [set() for _ in rest]
         for name, choices in values.items():
             for value in (choices[0], choices[len(choices) // 2], choices[-1]):
                 for number, strip in enumerate(self.take(start | {name: value})[1]):
                     if (strip != rest[number]).any():
                         moved_by[number].add(name)
-                        sizes[number].append(len(_webp(strip)))
+                        sizes[number].append(len(_webp(_cropped(strip)[0])))
         return [(float(np.mean(size)) * 3 / 4, names) for size, names in zip(sizes, moved_by, strict=True)]
 
 
@@ -248,7 +300,20 @@ def _told(value: Any) -> str | float:
     return f"{value:g}" if _is_number(value) else value
 
 
+def _cropped(strip: np.ndarray) -> tuple[np.ndarray, list[int]]:
+    """Return the part of a strip that isn't transparent, one pixel at least, and its place, [x, y]."""
+    rows, columns = (np.flatnonzero(strip[..., 3].any(axis)) for axis in (1, 0))
+    if not len(rows):
+        return strip[:1, :1], [0, 0]
+    part = strip[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+    return np.ascontiguousarray(part), [int(columns[0]), int(rows[0])]
+
+
 def _webp(pixels: np.ndarray) -> str:
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "webp", lossless=True, method=2, quality=50)
     return base64.b64encode(file.getvalue()).decode()
+
+
+def _opened(webp: str) -> Image.Image:
+    return Image.open(io.BytesIO(base64.b64decode(webp))).convert("RGBA")

@@ -30,6 +30,8 @@ from nbgrader.api import Gradebook
 from nbgrader.preprocessors import Execute, NbGraderPreprocessor, SaveCells
 from traitlets import Integer
 
+from authoring.homework import ELSEWHERE
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 LOST = "The kernel died or could not be stopped; the cells below ran in a fresh one."
 LATE = "Not run: the cells above took all the time that a hand-in has."
@@ -255,9 +257,9 @@ class SaveCellsHere(SaveCells):
 
     def preprocess(self, notebook, resources):
         kernel = notebook.metadata.kernelspec
-        notebook.metadata.kernelspec = {**kernel, "name": "none-start-nbgrader-in-the-course-folder"}
+        notebook.metadata.kernelspec = {**kernel, "name": ELSEWHERE}
         notebook, resources = super().preprocess(notebook, resources)
-        notebook.metadata.kernelspec = kernel
+        notebook.metadata.kernelspec = {**kernel, "language": "python"}
         return notebook, resources
 
 

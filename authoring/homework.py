@@ -18,6 +18,7 @@ from authoring.build import KERNEL, NOTEBOOKS
 from course_utils.homework import Paper
 
 HOMEWORK = NOTEBOOKS / "homework"
+ELSEWHERE = "none-start-nbgrader-in-the-course-folder"  # over this, nbgrader without our settings stumbles
 
 
 def papers(course: Path = HOMEWORK) -> list[str]:
@@ -78,7 +79,9 @@ def derive(name: str, course: Path = HOMEWORK, output: Path | None = None, seed:
     root = output or course
     source = root / "source" / name / f"{name}.ipynb"
     source.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(read_paper(name, course, seed), source)
+    notebook = read_paper(name, course, seed)
+    notebook.metadata.kernelspec = {**KERNEL, "language": ELSEWHERE}  # without our settings, no template
+    nbformat.write(notebook, source)
     result = grader(root).generate_assignment(name)
     if not result["success"]:
         raise RuntimeError(f"nbgrader refuses {name}:\n{result.get('log', '')}{result.get('error', '')}")

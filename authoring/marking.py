@@ -3,7 +3,7 @@
 Each hand-in is marked by a run of nbgrader of its own, so that none can stop another's. What was marked as it stands
 is left alone; a new hand-in is marked again. `roster.csv` in the course folder, if there is one, names the class.
 In the folder `marks` there are then, for each paper, `NAME.csv`, `NAME-canvas.csv` and `NAME-moodle.csv`.
-A mark is written there only where every answer has its points; otherwise the place is empty, and the reason is said.
+A mark is written there only where every answer has its points; otherwise there is none, and the reason is said.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from authoring.grading import digest
 from authoring.homework import HOMEWORK, grader
 
 LARGEST = 20_000_000  # bytes of a notebook; the papers have 30,000
+ROSTER_IDS = ("sis_login_id", "id_number", "id", "email_address")  # the first of them that is there is the id
 PLAIN_NAME = re.compile(r"\w[\w.@+-]*")  # what an id may be: no space, no path, no pattern, no markup
 
 
@@ -152,25 +153,55 @@ def plain_cell(value):
     return f"'{value}" if isinstance(value, str) and value[:1] in tuple("=+-@\t\r") else value
 
 
-def export(table: pd.DataFrame, name: str, course: Path) -> None:
-    """Write the marks for people, for Canvas and for Moodle; an empty place where there is no mark."""
+def export(table: pd.DataFrame, name: str, course: Path, most: float) -> None:
+    """Write the marks, of `most` points, for people, and those that are given for Canvas and for Moodle.
+
+    Who has no mark is left out there: an empty place would delete a mark in Canvas, and become a 0 in Moodle.
+    """
     folder = course / "marks"
     folder.mkdir(exist_ok=True)
     people = table.reset_index().fillna({"last_name": "", "first_name": "", "email": ""}).map(plain_cell)
-    whole = [
-        f"{last}, {first}".strip(", ")
-        for last, first in zip(people.last_name, people.first_name, strict=True)
-    ]
-    canvas = {"Student": whole, "ID": "", "SIS User ID": people.id, "SIS Login ID": people.id, "Section": ""}
-    moodle = {"ID number": people.id, "First name": people.first_name, "Last name": people.last_name}
-    moodle |= {"Email address": people.email}
     people.to_csv(folder / f"{name}.csv", index=False, encoding="utf-8-sig")
-    pd.DataFrame({**canvas, name: people.points}).to_csv(
-        folder / f"{name}-canvas.csv", index=False, encoding="utf-8"
-    )
-    pd.DataFrame({**moodle, name: people.points}).to_csv(
-        folder / f"{name}-moodle.csv", index=False, encoding="utf-8"
-    )
+    given = people[people.points.notna()]
+    rows = {row["id"]: row for row in read_roster(course / "roster.csv")}
+    own = pd.DataFrame([rows.get(student, {}) for student in given.id], index=given.index).fillna("")
+    sheets = {"canvas": for_canvas(given, own, name, most), "moodle": for_moodle(given, own, name)}
+    for platform, sheet in sheets.items():
+        sheet.to_csv(folder / f"{name}-{platform}.csv", index=False, encoding="utf-8")
+
+
+def for_canvas(given: pd.DataFrame, own: pd.DataFrame, name: str, most: float) -> pd.DataFrame:
+    """Return what Canvas imports: its five columns, a first line with the points possible, a line a student.
+
+    Where `own`, the roster's columns, are those of a gradebook that Canvas exported, Canvas gets its own back.
+    """
+    if "sis_login_id" not in own:
+        own = pd.DataFrame({"sis_user_id": given.id, "sis_login_id": given.id})
+    title = next((key for key in own if re.fullmatch(rf"{name}_\(\d+\)", key)), name).replace("_(", " (")
+    sheet = pd.DataFrame({"Student": (given.last_name + ", " + given.first_name).str.strip(", ")})
+    sheet["ID"] = own.get("number", "")
+    for column in ("SIS User ID", "SIS Login ID", "Section"):
+        sheet[column] = own.get(column.lower().replace(" ", "_"), "")
+    sheet[title] = given.points
+    return pd.concat([pd.DataFrame({"Student": ["    Points Possible"], title: most}), sheet])[[*sheet]]
+
+
+def for_moodle(given: pd.DataFrame, own: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Return what Moodle imports as grades, or as the grading worksheet of an assignment where the roster is one.
+
+    No addresses if one is missing: Moodle would give the mark of such a line to whom the line above it names.
+    """
+    heads = {
+        "id": "ID number",
+        "first_name": "First name",
+        "last_name": "Last name",
+        "email": "Email address",
+    }
+    sheet = given[[*heads] if (given.email != "").all() else [*heads][:3]].rename(columns=heads)
+    if "identifier" not in own:
+        return sheet.assign(**{name: given.points})
+    worksheet = {"Identifier": own["identifier"], "Grade": given.points}
+    return sheet.assign(**worksheet, **{"Last modified (grade)": own["last_modified_(grade)"]})
 
 
 def report(table: pd.DataFrame, name: str, full: dict[str, float]) -> str:
@@ -192,10 +223,15 @@ def report(table: pd.DataFrame, name: str, full: dict[str, float]) -> str:
 
 
 def read_roster(path: Path) -> list[dict[str, str]]:
-    """Return the students in `path`, a CSV file as spreadsheets write it: with , ; or tabs, with or without a BOM.
+    """Return the students in `path`, none if it isn't there: a CSV file with , ; or tabs, with or without a BOM.
 
-    Raises ValueError where there is no column `id`, or an id is empty, twice there, or can't be a folder's name.
+    It is a spreadsheet with a column `id`, a gradebook that Canvas exported (the login is then the id), or one of
+    Moodle's or an assignment's grading worksheet (the ID number, else the address); what these call a student by in
+    the names of files is kept as `number`.
+    Raises ValueError where there is no such column, or an id is empty, twice there, or can't be a folder's name.
     """
+    if not path.exists():
+        return []
     raw = path.read_bytes()
     encoding = "utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
@@ -214,10 +250,13 @@ def read_roster(path: Path) -> list[dict[str, str]]:
         for row in csv.DictReader(io.StringIO(text), delimiter=separator)
     ]
     rows = [row for row in rows if any(row.values())]
-    if rows and "id" not in rows[0]:
+    ours = next((key for key in ROSTER_IDS if rows and key in rows[0]), None)
+    if rows and not ours:
         raise ValueError(
             f"{path.name} needs a column id (and may have first_name, last_name, email), found {head!r}"
         )
+    if ours and ours != "id":
+        rows = [platform_row(row, row[ours]) for row in rows if row[ours]]  # others hold points, or nothing
     ids = [row["id"] for row in rows]
     bad = [i for i in ids if not PLAIN_NAME.fullmatch(i) or ids.count(i) > 1]
     if bad:
@@ -227,10 +266,20 @@ def read_roster(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+def platform_row(row: dict[str, str], student: str) -> dict[str, str]:
+    """Return a line of a platform's export under the names of our own rosters."""
+    last, _, first = row.get("student", "").partition(", ")
+    own = {"first_name": row.get("full_name", first), "last_name": row.get("surname", last)}
+    own |= {
+        "number": row.get("id") or row.get("identifier", "").split(" ")[-1],
+        "email": row.get("email_address"),
+    }
+    return {key: value for key, value in own.items() if value} | row | {"id": student}
+
+
 def enrol(gradebook, course: Path) -> None:
     """Enter the students of the course's `roster.csv`, if there is one, into the gradebook."""
-    roster = course / "roster.csv"
-    for row in read_roster(roster) if roster.exists() else []:
+    for row in read_roster(course / "roster.csv"):
         known = {key: row[key] for key in ("first_name", "last_name", "email") if row.get(key)}
         gradebook.update_or_create_student(row["id"], **known)
 
@@ -264,10 +313,9 @@ def written(gradebook, name: str, course: Path) -> str:
     table = marks(gradebook, name, course)
     if table.empty:
         return f"{name}: nothing is handed in, and no roster.csv names anybody"
-    export(table, name, course)
-    return report(
-        table, name, {cell.name: cell.max_score for cell in gradebook.find_notebook(name, name).grade_cells}
-    )
+    full = {cell.name: cell.max_score for cell in gradebook.find_notebook(name, name).grade_cells}
+    export(table, name, course, sum(full.values()))
+    return report(table, name, full)
 
 
 class Marks(ExportPlugin):

@@ -26,13 +26,15 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from urllib.parse import quote
 
 import nbformat
 from PIL import Image
 
 from authoring.build import NOTEBOOKS, lesson_of, page_of, sources, stale_cells
-from authoring.claims_table import INTRO, MEANINGS
-from authoring.films import FRAMES, Film, draw_films, film_name, films, shows_explorer
+from authoring.claims_table import INTRO, MEANINGS, measured_on
+from authoring.figures import INDEX
+from authoring.films import FRAMES, Film, draw_films, film_name, films, first_frame, read_film, shows_explorer
 from course_utils.checks import find
 from course_utils.claims import COLORS, VERDICTS, Claim, load_claims
 from course_utils.plotting import CSS_PIXELS_PER_INCH
@@ -78,7 +80,22 @@ def page_markdown(source: Path, shelf: Shelf) -> str:
             parts += [_code(cell), _outputs(cell, stem, shelf)]
     tools = _raw('<p class="tools"><button type="button" id="all-code" hidden>Show all code</button></p>')
     title, rest = parts[0].partition("\n")[::2]
-    return "\n\n".join([title, tools, rest, *parts[1:]]) + "\n"
+    return "\n\n".join([title, tools, run_links(source), rest, *parts[1:]]) + "\n"
+
+
+def run_links(source: Path, address: str = ADDRESS) -> str:
+    """Return where a page can be run, by the repository's `address` on GitHub: nothing while that isn't known."""
+    name = re.fullmatch(r"https://github\.com/((?!OWNER/)[\w.-]+/([\w.-]+?))(\.git)?/?", address)
+    if not name:
+        return ""
+    page = page_of(source).relative_to(ROOT).as_posix()
+    notebook = f"github/{name[1]}/blob/main/{page}"
+    return _raw(
+        f'<p class="run">Run this page: <a href="https://{notebook.replace("/", ".com/", 1)}">its notebook</a>, '
+        f'<a href="https://mybinder.org/v2/gh/{name[1]}/main?labpath={quote(page, safe="")}">Binder</a>, '
+        f'<a href="https://colab.research.google.com/{notebook}">Colab</a> <small>(there run '
+        f"<code>!git clone --depth 1 https://github.com/{name[1]}</code> and <code>%cd {name[2]}</code> first)</small></p>"
+    )
 
 
 def _linked(text: str) -> str:
@@ -202,21 +219,29 @@ def _exercise(name: str, cell, source: Path) -> str:
 def _film(cell, source: Path, shelf: Shelf) -> str:
     """Return an explorer as a film: its controls, and the picture at their start until a reader touches one."""
     (output,) = (o for o in cell.outputs if "image/png" in o.get("data", {}))
-    name = film_name(source, cell)
-    still = shelf.picture(name, base64.b64decode(output.data["image/png"]))
-    return _raw(film_html(name, shelf.film(name), still, output.metadata["image/png"]["alt"]))
+    name, alt = film_name(source, cell), html.escape(output.metadata["image/png"]["alt"])
+    film, png = shelf.films / f"{name}.js", base64.b64decode(output.data["image/png"])
+    if not film.exists():
+        return _raw(f'<figure><img {shelf.picture(name, png)} alt="{alt}"></figure>')
+    told = read_film(film)
+    drawn, there = len(told["frames"]), told["of"]
+    some = "All" if drawn == there else f"{drawn:,} of the notebook's {there:,}"
+    caption = (
+        f"<figcaption>Move a control: there is nothing to run. {some} positions are drawn here.</figcaption>"
+    )
+    still = shelf.picture(name, first_frame(told), told["size"])
+    return _raw(film_html(name, told, f'<img {still} alt="{alt}">', caption))
 
 
-def film_html(name: str, told: dict | None, still: str, alt: str) -> str:
-    """Return the HTML of a film with native controls; `still` is its first picture's place and size.
-
-    Where the film was not drawn, `told` is None and the picture stands alone.
-    """
-    if told is None:
-        return f'<figure><img {still} alt="{html.escape(alt)}"></figure>'
+def film_html(name: str, told: dict, still: str, caption: str = "") -> str:
+    """Return the HTML of a film, `told` by its file, under native controls; `still` shows its first frame."""
     rows = []
     for number, control in enumerate(told["controls"]):
-        label, values, start = control["label"], control["values"], control["start"]
+        label, values, start = (
+            INDEX.sub(r"<sub>\1</sub>", control["label"]),
+            control["values"],
+            control["start"],
+        )
         if re.fullmatch(r"-?[\d.]+(e[+-]?\d+)?", values[0]):
             span = f'min="0" max="{len(values) - 1}" value="{start}" aria-valuetext="{values[start]}"'
             shown = f'data-values="{" ".join(values)}"'
@@ -230,14 +255,10 @@ def film_html(name: str, told: dict | None, still: str, alt: str) -> str:
                 for i, value in enumerate(values)
             )
             rows.append(f"<fieldset><legend>{label}</legend>{choices}</fieldset>")
-    drawn, there = len(told["frames"]), told["of"]
-    some = "all" if drawn == there else f"{drawn:,} of the notebook's {there:,}"
     (width, height), cuts = told["size"], " ".join(map(str, told["cuts"]))
     return (
-        f'<figure class="film" data-film="{name}" data-size="{width} {height}" data-cuts="{cuts}"><div class="controls">{"".join(rows)}</div>'
-        f'<div class="screen"><img {still} alt="{html.escape(alt)}"></div>'
-        f"<figcaption>Move a control: there is nothing to run. {some.capitalize()} positions are drawn here.</figcaption>"
-        "</figure>"
+        f'<figure class="film" data-film="{name}" data-size="{width} {height}" data-cuts="{cuts}">'
+        f'<div class="settings" data-prevent-swipe>{"".join(rows)}</div><div class="screen">{still}</div>{caption}</figure>'
     )
 
 
@@ -294,7 +315,7 @@ def _verdict_row(claim: Claim, texts: dict[Path, str]) -> str:
         found += (
             " <small>" + re.sub(r"arXiv:(\d{4}\.\d{5})", link, html.escape(claim.reference)) + ".</small>"
         )
-    owner = next((source for source, text in texts.items() if f'verdict("{claim.id}"' in text), None)
+    owner = measured_on(claim, texts)
     lesson = next(source for source in texts if lesson_of(source) == claim.lesson)
     place = _address(owner or lesson) + (f"#{claim.id}" if owner else "")
     told = (
@@ -403,10 +424,10 @@ class Shelf:
         self.kept: set[Path] = set()
         self.figures.mkdir(parents=True, exist_ok=True)
 
-    def picture(self, name: str, png: bytes) -> str:
+    def picture(self, name: str, png: bytes, size: Sequence[int] | None = None) -> str:
         """Keep a figure as WebP, without loss, and return its place, seen from the page, and its size on the page."""
         image = Image.open(io.BytesIO(png))
-        width, height = (round(side * CSS_PIXELS_PER_INCH / 150) for side in image.size)
+        width, height = size or (round(side * CSS_PIXELS_PER_INCH / 150) for side in image.size)
         file = self.figures / f"{name}-{hashlib.sha256(png).hexdigest()[:8]}.webp"
         if not file.exists():
             data = io.BytesIO()
@@ -416,13 +437,6 @@ class Shelf:
         up = "../" if re.match(r"\d[a-z]-", name) else ""
         wide = ' class="wide"' if width > 800 else ""
         return f'src="{up}_static/figures/{file.name}" width="{width}" height="{height}"{wide}'
-
-    def film(self, name: str) -> dict | None:
-        """Return what a film says, or None where it was not drawn."""
-        file = self.films / f"{name}.js"
-        if not file.exists():
-            return None
-        return json.loads(re.search(r"\{.*\}", file.read_text(encoding="utf-8"), re.DOTALL)[0])
 
 
 def stage(folder: Path, drawn: Path) -> None:
@@ -492,7 +506,8 @@ def make_site(build: Path = BUILD, wanted: Sequence[Film] | None = None, *, most
         for page in folder.rglob("*.html"):
             page.write_text(_mended(page.read_text(encoding="utf-8")), encoding="utf-8")
         for deck in (BUILD / "slides").glob("*.html"):
-            _copy(deck, folder / "slides" / deck.name)
+            text = re.sub(r'"(film\.(js|css))"', r'"../_static/\1"', deck.read_text(encoding="utf-8"))
+            _write(folder / "slides" / deck.name, text)
             for part in DECK_NEEDS:
                 _copy(BUILD / "slides" / part, folder / "slides" / part)
     return site / "index.html"

@@ -30,9 +30,9 @@ def latencies(page, figure) -> np.ndarray:
     figure.locator("canvas").wait_for()
     page.wait_for_timeout(300)
     figure.evaluate(WATCH)
-    controls = figure.locator(".controls > *").count()
+    controls = figure.locator(".settings > *").count()
     for count in range(PRESSES):
-        figure.locator(".controls > *").nth(count % controls).locator(
+        figure.locator(".settings > *").nth(count % controls).locator(
             "input:checked, input[type=range]"
         ).focus()
         page.keyboard.press("ArrowRight" if (count // controls // 4) % 2 == 0 else "ArrowLeft")

@@ -157,6 +157,8 @@ class PretendDevice(ExitStack):
         change.setattr(torch.backends.mps, "is_available", lambda: self.kind == "mps")
         change.setattr(torch.cuda, "get_device_name", lambda device=None: "a pretend GPU")
         change.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 0)
+        # Adam asks, and a PyTorch built for CUDA then asks a driver that may be missing.
+        change.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
         for name in ("empty_cache", "reset_peak_memory_stats"):
             change.setattr(torch.cuda, name, lambda device=None: None)
         for module in (torch.cuda, torch.mps):

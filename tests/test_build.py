@@ -74,7 +74,7 @@ def test_a_page_keeps_no_widget_state_and_no_view_that_is_dead_without_a_kernel(
     assert set(page.metadata) == {"kernelspec", "language_info"}
     (slider,) = page.cells[3].outputs  # and no progress bar, which shows where a run took long
     assert list(slider.data) == ["text/plain"]
-    assert VIEW not in page_of(tiny).read_text()
+    assert VIEW not in page_of(tiny).read_text(encoding="utf-8")
 
 
 def test_a_rebuild_gives_the_same_bytes(tiny):

@@ -246,6 +246,32 @@ def test_no_page_shows_a_verdict_that_was_not_seen():
         assert "not seen with these settings" not in json.dumps([c.get("outputs") for c in cells]), page.name
 
 
+def boxes(page):
+    """Yield the link of each verdict's box that a built page shows, and the claim's id."""
+    for cell in json.loads(page.read_text(encoding="utf-8"))["cells"]:
+        shown = ["".join(output.get("data", {}).get("text/html", "")) for output in cell.get("outputs", [])]
+        yield from (
+            (a["href"], a.text) for a in BeautifulSoup("".join(shown), "html.parser").select(".verdict a")
+        )
+
+
+def test_each_box_links_to_the_table_and_its_row_there_back_to_the_page_with_the_box():
+    table = TABLE_FILE.read_text(encoding="utf-8")
+    measured_on = dict(re.findall(r"^\| \*\*([CE]\d\d)\*\* .*\[measured\]\((\S+)\) \|$", table, re.M))
+    for page in [*NOTEBOOKS.glob("*.ipynb"), *NOTEBOOKS.glob("deeper/*.ipynb")]:
+        for link, claim_id in boxes(page):
+            assert (page.parent / link).resolve() == TABLE_FILE
+            assert NOTEBOOKS / measured_on.pop(claim_id) == page
+    assert not measured_on
+
+
+@pytest.mark.parametrize("folder", ["", "deeper"])
+def test_a_box_links_to_the_table_wherever_its_page_runs(folder, monkeypatch):
+    monkeypatch.chdir(NOTEBOOKS / folder)
+    link = BeautifulSoup(box(MEASURED), "html.parser").a["href"]
+    assert (NOTEBOOKS / folder / link).resolve() == TABLE_FILE
+
+
 def test_each_measured_claim_in_one_call_and_each_other_in_the_text_is_no_fault():
     assert faults_of('verdict("C05", x > 1)', MEASURED, DEFINED, ELSEWHERE) == []
 

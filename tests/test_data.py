@@ -116,7 +116,7 @@ def test_importing_data_brings_in_nothing_that_downloads():
     code = (
         "import torch, sys; old = set(sys.modules); import course_utils.data; print(*set(sys.modules) - old)"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60).stdout
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, encoding="utf-8").stdout
     assert "course_utils.data" in loaded and not {"pooch", "requests"} & set(loaded.split())
 
 

@@ -20,6 +20,8 @@ from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches, train
 from lessons.lesson_4.keskar import c1, fit
 from lessons.lesson_4.networks import filter_normalised, rescale_layers
+from lessons.lesson_6 import workers
+from lessons.lesson_6.recipes import lamb_step, lars_step
 
 EXPERIMENTS = Path(__file__).parents[1] / "notebooks" / "experiments"
 KINDS = ["cuda", "mps"]
@@ -179,6 +181,42 @@ def test_the_clock_waits_for_the_very_card_that_was_named(monkeypatch, name):
     assert waits == [torch.device(name)]
 
 
+# ---- lesson 6
+
+
+@pytest.mark.parametrize("case", ["padded last batch", "batch norm"])
+def test_what_the_workers_train_lies_there(device, case):
+    assert workers.trained(case, device.kind).device.type == device.kind
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_workers_that_talk_less_go_the_same_way_there(device, momentum):
+    settings = {"alone": 2, "lr": 0.1, "outer_lr": 0.7, "momentum": momentum, "seed": 0, "num_steps": 4}
+    there, here = (
+        workers.talk_less(digits, [0, 1], 2, **settings, tell=lambda *_: None)
+        for digits in (load_mnist()[0][:256].to(device.kind), load_mnist()[0][:256])
+    )
+    for w, u in zip(there.parameters(), here.parameters(), strict=True):
+        assert w.device.type == device.kind and torch.equal(w.detach().cpu(), u.detach())
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_lars_and_lamb_take_the_same_steps_there_zeros_included(device, decay):
+    ends = []
+    for where in ("cpu", device.kind):
+        weights = [
+            w.to(where).requires_grad_() for w in (torch.ones(2, 3), torch.zeros(2, 2), torch.zeros(3))
+        ]
+        state = [(torch.zeros_like(w), torch.zeros_like(w)) for w in weights]
+        for n in range(2):
+            for w in weights:
+                w.grad = torch.full_like(w, 0.5) * n
+            lars_step(weights, 0.3, [v for v, _ in state], weight_decay=decay)
+            lamb_step(weights, 0.01, state, weight_decay=decay)
+        ends.append(torch.cat([w.detach().flatten() for w in weights]).tolist())
+    assert ends[0] == ends[1]
+
+
 # ---- pages and experiments
 
 SMALLER = {  # a page's budget, where it is large: what is found does not hang on it
@@ -281,7 +319,7 @@ def test_the_smallest_cell_of_an_experiment_runs_there(device, name, monkeypatch
 
 
 def test_every_experiment_is_among_them_but_the_one_whose_workers_are_processors():
-    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALLEST, "local_sgd"}
+    assert {path.stem for path in EXPERIMENTS.glob("*.py")} == {*SMALLEST, "worker_costs"}
 
 
 @pytest.mark.parametrize(

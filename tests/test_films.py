@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from authoring.films import BYTES, LEVELS, films, shoot, thinned
-from authoring.site import complete_languages
+from authoring.films import BYTES, LEVELS, films, first_frame, shoot, thinned
 from course_utils.explore import Control, make_explorer
 
 
@@ -44,11 +43,25 @@ def test_each_frame_laid_over_the_still_is_the_picture_that_the_notebook_shows()
         shown = opened(film["still"])[..., :3]
         for left, number in zip(film["cuts"], film["frames"][frame], strict=True):
             if number >= 0:
-                strip = opened(film["pictures"][number])
-                there = shown[:, left : left + strip.shape[1]]
+                (x0, y0), strip = film["places"][number], opened(film["pictures"][number])
+                there = shown[y0 : y0 + strip.shape[0], left + x0 : left + x0 + strip.shape[1]]
                 there[strip[..., 3] > 0] = strip[strip[..., 3] > 0][:, :3]
         assert film["alts"][frame] == picture.alt
         assert abs(shown - wanted).max() <= 255 / (LEVELS - 1) / 2 + 1
+
+
+def test_the_first_frame_is_what_is_seen_where_the_controls_start():
+    fig, update, controls = two_panels()
+    film, box = shoot(fig, update, controls), make_explorer(*two_panels())
+    wanted = opened(box.children[1].value.partition("base64,")[2].partition('"')[0])
+    shown = np.asarray(Image.open(io.BytesIO(first_frame(film))))
+    assert abs(shown - wanted[..., :3]).max() <= 255 / (LEVELS - 1) / 2 + 1
+
+
+def test_what_a_deck_shows_is_drawn_in_the_size_of_a_slide():
+    film = shoot(*two_panels(), on_slide=True)
+    assert film["size"] == [1160, 430] and len(film["cuts"]) == 2
+    assert [film.on_slide for film in films(["05", "5c"])] == [True, False]
 
 
 def test_a_panel_that_stays_the_same_is_stored_once():
@@ -71,18 +84,3 @@ def test_thinned_settings_keep_their_ends_and_the_start_and_fit_into_a_film():
 def test_a_film_is_out_of_date_once_its_page_changes():
     film, *_ = films(["05"])
     assert film.key == film._replace(code=film.code).key != film._replace(code=(*film.code[:-1], "other")).key
-
-
-def test_a_language_counts_once_every_text_is_translated(tmp_path):
-    texts, locale = tmp_path / "texts", tmp_path / "locale" / "zh_TW" / "LC_MESSAGES"
-    texts.mkdir()
-    locale.mkdir(parents=True)
-    (texts / "index.pot").write_text('msgid "batch"\nmsgstr ""\n\nmsgid "momentum"\nmsgstr ""\n')
-    half = 'msgid "batch"\nmsgstr "批次"\n\n'
-    for rest, complete in (
-        ("", []),
-        ('#, fuzzy\nmsgid "momentum"\nmsgstr "動量"\n', []),
-        ('msgid "momentum"\nmsgstr "動量"\n', ["zh_TW"]),
-    ):
-        (locale / "index.po").write_text(half + rest, encoding="utf-8")
-        assert complete_languages(tmp_path / "locale", texts) == complete

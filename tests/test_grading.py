@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import csv
 import io
 import os
 import subprocess
@@ -11,6 +12,7 @@ import zipfile
 
 import jupytext
 import nbformat
+import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 
@@ -27,7 +29,7 @@ from authoring.grading import (
     walls,
 )
 from authoring.homework import HOMEWORK, exchange, read_paper
-from authoring.marking import obstacle, read_roster
+from authoring.marking import export, obstacle, read_roster
 
 PIXEL = base64.b64encode(b"\x89PNG").decode()
 
@@ -149,7 +151,7 @@ def test_behind_the_walls_there_is_the_course_and_nothing_of_the_teachers(tmp_pa
         "except OSError as error: print(error.strerror)",
     ]
     line = [*walls(desk, desk), sys.executable, "-c", "\n".join(looks)]
-    seen = subprocess.run(line, env=surroundings(desk), capture_output=True, text=True)
+    seen = subprocess.run(line, env=surroundings(desk), capture_output=True, encoding="utf-8")
     wanted = ["False", "False False", "True False", "['lo']", "Read-only file system"]
     assert (seen.stdout.splitlines(), seen.stderr) == (wanted, "")
 
@@ -228,6 +230,67 @@ def test_a_roster_that_names_nobody_is_refused(text, wrong, tmp_path):
     (tmp_path / "roster.csv").write_text(text, encoding="utf-8")
     with pytest.raises(ValueError, match=wrong):
         read_roster(tmp_path / "roster.csv")
+
+
+CANVAS = """\
+Student,ID,SIS User ID,SIS Login ID,Section,"Quiz 1 (771)",timing (772),Final Score
+,,,,,Manual Posting,,
+    Points Possible,,,,,10.00,20.00,(read only)
+"Lee, Ann",5501,u77,ann@uni.example,"M1 and M2",9.00,,90.00
+"Lee, Bo",5502,u78,bo@uni.example,M1,8.50,11.00,85.00
+"Student, Test",5599,,0c4f6e,M1,,,
+"""
+WORKSHEET = """\
+\ufeffIdentifier,"Full name","Email address",Status,Grade,"Maximum grade","Grade can be changed",\
+"Last modified (submission)","Last modified (grade)","Feedback comments"
+"Participant 5501","Ann Lee",ann@uni.example,"Submitted for grading",,20.00,Yes,"Monday, 2 March 2026, 9:00 AM",-,
+"Participant 5502","Bo Lee",bo@uni.example,"Submitted for grading",,20.00,Yes,"Monday, 2 March 2026, 9:05 AM",-,
+"""
+
+
+def marks_of_ann(folder, roster):
+    """Return the lines that Canvas and Moodle get when Ann has 17.5 of 20 points, and Bo's answer is unread."""
+    (folder / "roster.csv").write_text(roster, encoding="utf-8")
+    people = pd.DataFrame(index=pd.Index(["ann@uni.example", "bo@uni.example"], name="id"))
+    people = people.assign(
+        first_name=["Ann", "Bo"], last_name="Lee", email=["", None], points=[17.5, float("nan")]
+    )
+    export(people, "timing", folder, 20)
+    texts = [(folder / f"marks/timing-{to}.csv").read_text(encoding="utf-8") for to in ("canvas", "moodle")]
+    return [list(csv.reader(io.StringIO(text))) for text in texts]
+
+
+@pytest.mark.parametrize("roster", [CANVAS, WORKSHEET])
+@pytest.mark.parametrize(
+    "who", ["leeann_LATE_5501_31_timing.ipynb", "Ann Lee_5501_assignsubmission_file_/a.ipynb"]
+)
+def test_what_a_platform_exports_is_a_roster_and_finds_the_students_of_its_archives(roster, who, tmp_path):
+    (tmp_path / "roster.csv").write_text(roster, encoding="utf-8")
+    collection = Collection("timing", read_roster(tmp_path / "roster.csv"))
+    ann, bo = collection.roster[:2]
+    assert (ann["id"], ann["number"], bo["id"]) == ("ann@uni.example", "5501", "bo@uni.example")
+    assert collection.student(who_and_what(tuple(who.split("/")), "timing")[0]) == ann["id"]
+
+
+def test_canvas_gets_its_own_columns_back_and_no_line_that_deletes_a_mark(tmp_path):
+    head, possible, *lines = marks_of_ann(tmp_path, CANVAS)[0]
+    assert head == ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", "timing (772)"]
+    assert (possible[0].strip(), possible[-1]) == ("Points Possible", "20.0")
+    assert lines == [["Lee, Ann", "5501", "u77", "ann@uni.example", "M1 and M2", "17.5"]]
+
+
+def test_without_an_export_canvas_tries_the_id_as_either_of_its_own(tmp_path):
+    head, _, *lines = marks_of_ann(tmp_path, "id\nann@uni.example\nbo@uni.example\n")[0]
+    assert (
+        lines == [["Lee, Ann", "", "ann@uni.example", "ann@uni.example", "", "17.5"]] and head[-1] == "timing"
+    )
+
+
+def test_moodle_gets_its_worksheet_back_and_no_empty_place_that_becomes_a_zero(tmp_path):
+    head, *lines = marks_of_ann(tmp_path, WORKSHEET)[1]
+    (line,) = [dict(zip(head, line, strict=True)) for line in lines]
+    found = {line[column] for column in ("Identifier", "Grade", "Last modified (grade)")}
+    assert found == {"Participant 5501", "17.5", "-"} and "Email address" not in head
 
 
 @pytest.mark.parametrize("student", ["a\nb", "*", "[ab]", "<b>", "..", "", "a b"])
@@ -311,7 +374,7 @@ def test_of_several_notebooks_the_one_of_the_papers_name_is_taken_then_the_newes
     for number, name in enumerate(["Untitled.ipynb", "timing (1).ipynb", "timing (2).ipynb", "notes.ipynb"]):
         path = tmp_path / "b7" / name
         path.parent.mkdir(exist_ok=True)
-        path.write_text(name)
+        path.write_text(name, encoding="utf-8")
         path.touch()
         os.utime(path, (number, number))
     taken, refused = collected(tmp_path)

@@ -121,7 +121,7 @@ def test_five_kills_at_random_moments_lose_no_row_and_leave_none_twice(tmp_path,
 @needs_groups
 def test_workers_end_soon_after_their_recorder_was_killed(script, out, tmp_path):
     beats = tmp_path / "beats"
-    beat = f"[(time.sleep(0.05), open({str(beats)!r}, 'a').write('.')) for _ in range(300)]"
+    beat = f"[(time.sleep(0.05), open({str(beats)!r}, 'ab').write(b'.')) for _ in range(300)]"
     recorder = new_recorder(script(SMALL.replace("return", f"{beat}\n    return")), out)
     recorder.start()
     while not beats.exists():
@@ -149,7 +149,7 @@ def test_a_tail_torn_at_any_byte_is_cut_off_and_measured_again(recorded, out):
 
 
 def test_what_a_kill_left_of_a_header_is_written_over(recorded, out):
-    out.with_name("toy.csv.tmp").write_text("# device: half a hea")
+    out.with_name("toy.csv.tmp").write_text("# device: half a hea", encoding="utf-8")
     recorded(SMALL)
     assert measured(out) == squares(2)
     assert not out.with_name("toy.csv.tmp").exists()
@@ -157,13 +157,16 @@ def test_what_a_kill_left_of_a_header_is_written_over(recorded, out):
 
 def test_a_second_recorder_of_the_same_file_is_refused(script, out):
     path = script("")
-    path.write_text(f"""
+    path.write_text(
+        f"""
 from pathlib import Path
 from authoring.record import record
 grid, columns = {{"seed": [0]}}, []
 def run(seed):
     record(Path({str(path)!r}), Path({str(out)!r}), jobs=1)
-""")
+""",
+        encoding="utf-8",
+    )
     record(path, out, jobs=2)
     (status,) = read_results(out)["status"]
     assert status.startswith("failed: Refusal:")
@@ -175,7 +178,7 @@ def run(seed):
 
 def shorten(out):
     """Take the last cell out of the file, so that there is something to go on with."""
-    out.write_text("".join(out.read_text().splitlines(keepends=True)[:-2]))
+    out.write_text("".join(out.read_text(encoding="utf-8").splitlines(keepends=True)[:-2]), encoding="utf-8")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +229,7 @@ def test_the_first_cheap_cell_that_went_well_is_the_one_measured_again(recorded,
 
 
 def as_if_elsewhere(out):
-    out.write_text(re.sub("# torch: .*", "# torch: 0.9", out.read_text()))
+    out.write_text(re.sub("# torch: .*", "# torch: 0.9", out.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def test_on_another_machine_a_thousandth_is_allowed(recorded, out):
@@ -275,10 +278,10 @@ def test_the_header_tells_once_what_a_file_went_on_with(recorded, out):
 
 
 def test_another_file_is_left_alone(recorded, out):
-    out.write_text("my notes\n")
+    out.write_text("my notes\n", encoding="utf-8")
     with pytest.raises(Refusal, match="is no recording; move it away"):
         recorded(SMALL)
-    assert out.read_text() == "my notes\n"
+    assert out.read_text(encoding="utf-8") == "my notes\n"
 
 
 # ---- cells
@@ -295,10 +298,12 @@ def test_a_failing_cell_is_a_row_that_says_so_and_is_not_repeated(script, out):
 
 def test_deleting_the_line_of_a_failed_cell_retries_it(script, out, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    text = script(SMALL.replace("return", "open('mended') if seed else None\n    return"))
+    text = script(SMALL.replace("return", "open('mended', 'rb') if seed else None\n    return"))
     record(text, out, jobs=1)
     (tmp_path / "mended").touch()
-    out.write_text("".join(line for line in out.open() if "failed" not in line))
+    out.write_text(
+        "".join(line for line in out.open(encoding="utf-8") if "failed" not in line), encoding="utf-8"
+    )
     record(text, out, jobs=1)
     assert measured(out) == squares(2)
 
@@ -402,7 +407,7 @@ def test_the_command_shows_progress_and_names_the_file_it_filled(script, tmp_pat
 def test_the_header_tells_where_rows_come_from_but_neither_host_nor_path(script, tmp_path, monkeypatch):
     script(SMALL)
     call(monkeypatch, tmp_path, "toy", "--jobs", "1", "--out", str(tmp_path / "here.csv"))
-    header = (tmp_path / "here.csv").read_text().partition("\nfactor,")[0]
+    header = (tmp_path / "here.csv").read_text(encoding="utf-8").partition("\nfactor,")[0]
     told = "device cores python torch numpy jobs date commit command"
     assert [line.split(": ")[0] for line in header.splitlines()] == [f"# {key}" for key in told.split()]
     assert "# command: python -m authoring.record toy --jobs 1" in header
@@ -414,7 +419,7 @@ def test_the_header_tells_where_rows_come_from_but_neither_host_nor_path(script,
 def test_the_header_names_the_commit_and_whether_the_script_differs_from_it(script, out, tmp_path):
     def git(*arguments):
         command = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c", *arguments]
-        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, encoding="utf-8").stdout
 
     toy = script(SMALL)
     git("init"), git("add", "."), git("commit", "-m", "toy")

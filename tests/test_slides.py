@@ -7,7 +7,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from authoring.build import NOTEBOOKS, build, page_of
-from authoring.slides import make_deck, read_slides
+from authoring.figures import SIZES, _room
+from authoring.slides import _typeset, make_deck, read_slides
 
 PAGE = """# %% [markdown]
 # # A tiny lesson
@@ -137,7 +138,7 @@ def test_the_words_of_a_figure_are_text_of_nine_points_at_168_pixels_an_inch(dec
 
 def test_a_verdict_is_the_box_that_the_page_has_without_its_link(deck):
     (box,) = deck.select("section")[1].select(".verdicts .verdict")
-    assert box.text.startswith("Lee, C05: “with 20 examples") and not box.find("a")
+    assert box.text.startswith("Lee, C05: “with 20\u00a0examples") and not box.find("a")
 
 
 def test_code_comes_where_it_is_asked_for_and_nothing_that_it_prints(deck):
@@ -153,6 +154,27 @@ def test_a_table_has_no_frame_no_count_of_its_rows_and_one_line_of_names(deck):
     assert not counted.has_attr("border") and not counted.tbody.find("th")
     assert [cell.text for cell in counted.thead.select("th")] == ["B", "updates"]
     assert [cell.text for cell in named.thead.select("th")] == ["seed", "part"]
+
+
+@pytest.mark.parametrize(
+    "printed, typeset",
+    [
+        ("7383 ± 9.4e+02", "7383\xa0±\xa0940"),
+        ("2.002e-06", "2.002·10<sup>−6</sup>"),
+        ("60000", "60,000"),
+        ("16-32 lost -0.2", "16-32\xa0lost −0.2"),
+        ("2/λ_max = 1", "2/λ<sub>max</sub>\xa0=\xa01"),
+    ],
+)
+def test_numbers_and_symbols_of_tables_are_set_as_in_formulas(printed, typeset):
+    assert _typeset(printed) == typeset
+
+
+@pytest.mark.parametrize(
+    "words, shown, place", [("", 1, 0), ("A line.", 1, 1), ("words " * 20, 1, 2), ("", 2, 2)]
+)
+def test_a_figure_is_drawn_as_large_as_its_slide_leaves_room(words, shown, place):
+    assert _room(words, shown) == place and SIZES[place][0] == (1160, 1160, 760)[place]
 
 
 def test_what_follows_three_dots_is_a_step_of_its_own(deck):

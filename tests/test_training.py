@@ -257,7 +257,9 @@ def threads_with(value):
     environment = {name: text for name, text in os.environ.items() if name != "COURSE_THREADS"}
     environment |= {"OMP_NUM_THREADS": "2"} if value is None else {"COURSE_THREADS": value}
     code = "import torch, course_utils; print(torch.get_num_threads())"
-    return subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, encoding="utf-8"
+    )
 
 
 @pytest.mark.parametrize("value", ["", "1"])

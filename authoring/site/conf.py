@@ -21,8 +21,8 @@ smartquotes = False  # quotation marks stay as the pages have them
 exclude_patterns = ["homework/release"]
 
 html_theme = "sphinx_book_theme"
-html_css_files = ["katex/katex.min.css", "course.css"]
-html_js_files = [("course.js", {"defer": ""})]
+html_css_files = ["katex/katex.min.css", "film.css", "course.css"]
+html_js_files = [("film.js", {"defer": ""}), ("course.js", {"defer": ""})]
 html_favicon = str(HERE / "static" / "icon.svg")
 html_copy_source = False
 html_show_sourcelink = False

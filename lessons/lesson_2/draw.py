@@ -103,7 +103,7 @@ def clocks(sizes, readings, guess=None):
     """Draw the milliseconds per update that four clocks read, `readings[name]` (sizes,); ring the guessed clock."""
     looks = {  # colour, marker, and where the name stands: at which size, how many points away
         "the first call": ("C3", "^", 0, (60, 6)),
-        "the loader": ("C1", "s", 0, (42, -17)),
+        "the loader": ("C1", "s", 1, (32, 8)),
         "the right clock": ("black", "o", 1, (8, -17)),
         "the missing wait": ("C2", "v", 1, (0, 9)),
     }
@@ -144,7 +144,7 @@ def update_and_epoch(recorded, here, num_examples, guess=None):
     sizes, milliseconds = here
     for ax, factor in zip(axes, _factors(sizes, num_examples), strict=True):
         ax.plot(sizes, factor * milliseconds, "--", color="black", label="here and now")
-    axes[1].legend(loc="upper right")
+    axes[1].legend(loc="upper right", frameon=True, edgecolor="none")
     return fig, (
         "Two charts against batch size, all axes logarithmic. In the recordings time per update starts nearly flat and "
         "then, on a processor, rises in proportion to the batch size; time per epoch falls, and is flat where the update rises. "
@@ -196,7 +196,8 @@ def wait(sizes, needed, milliseconds, guess=None):
         ax.plot(sizes, values.mean(0), color="#999999", lw=1.5)
         for size, column in zip(sizes, values.T, strict=True):
             ax.plot([size] * len(column), column, "o", color=batch_color(size), markersize=6, alpha=0.8)
-        ax.set(yscale="log", ylabel=label, title=title)
+        ax.set_title(title)
+        _time_axis(ax, label)
         batch_axis(ax, [1, 16, 256, 4000])
     return fig, (
         f"Three panels against batch size, all axes logarithmic, {len(needed)} seeds. Updates needed fall steeply at "
@@ -241,7 +242,7 @@ def roofline(recorded, limits):
         ax.plot(milliseconds.index, milliseconds, "o-", color="C0", label="recorded, one thread")
         ax.plot(line, per_example * line, color="C1", ls="--", label="arithmetic at measured peak")
         ax.axhline(per_update, color="C3", ls=":", lw=2, label="weights at measured bandwidth")
-        ax.set(yscale="log", title=network, ylim=(0.004, 9000))
+        ax.set(yscale="log", title=network.replace("x", "×"), ylim=(0.004, 9000))
         batch_axis(ax, [tick for tick in TICKS if tick <= line[1]])
     axes[0].set_ylabel("time (ms per update)")
     axes[0].legend(loc="upper left")
@@ -266,9 +267,9 @@ def best_batch(sizes, waits, predicted, best):
     ax.axvline(best, color="black", lw=1.2, ls=":")
     ax.set(yscale="log", ylabel="time to 85 % (s)", title="Between the problem's bend and the machine's")
     batch_axis(ax, sizes)
-    _name(ax, f"$\\sqrt{{B_{{crit}} B^*}}$ = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
+    _name(ax, f"√(B_crit·B*) = {best:.0f}", (best, ax.get_ylim()[1]), (6, -12), "black", "left")
     ax.legend(loc="lower left")
-    ax.set_ylim(bottom=0.002)
+    ax.set_ylim(bottom=0.001)
     return fig, (
         "Seconds until 85 % of the validation digits are read, against batch size, both logarithmic; lines are means, "
         "bands hold all five seeds. Both curves fall, are lowest at B = 16 to 64 and rise again. The dashed prediction "
@@ -310,7 +311,7 @@ def gpu(thread, on_gpu):
         for name, table, color, marker in curves:
             ax.plot(table.columns, table.median(), color=color, marker=marker, label=name)
             ax.fill_between(table.columns, table.min(), table.max(), color=color, alpha=0.2, lw=0)
-        ax.set(title=network)
+        ax.set(title=network.replace("x", "×"))
         _time_axis(ax, "")
         batch_axis(ax, TICKS)
     axes[0].set_ylabel("time (ms per update)")

@@ -6,6 +6,7 @@ import textwrap
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import LogNorm
+from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 from matplotlib.ticker import NullLocator
 
@@ -241,7 +242,7 @@ def noise_map(log_ratio, *, title: str):
             color="white" if value > 1.15 or value < 0.87 else BLACK, weight="bold" if below else "normal"
         )
         if below:
-            ax.plot(column, row, "s", ms=30, mfc="none", mec=BLACK, mew=1.8)
+            ax.add_patch(Rectangle((column - 0.5, row - 0.5), 1, 1, fc="none", ec=BLACK, lw=1.8, zorder=3))
     ax.set_xticks(range(len(mean.columns)), [f"{size:,}" for size in mean.columns])
     ax.set_yticks(range(len(mean)), [rate_name(rate) for rate in mean.index])
     ax.set(xlabel="batch size B (examples)", ylabel="learning rate η", title=title)
@@ -280,8 +281,9 @@ def rate_map(accuracy, *, title: str):
         text.set(color="white" if value < 60 else "black", path_effects=halo)
         text.set_weight("bold" if row == best[column] else "normal")
     rim = [withStroke(linewidth=4, foreground=BLACK)]
-    frame = {"ms": 18, "mfc": "none", "mec": "white", "mew": 2, "path_effects": rim}
-    ax.plot(range(len(best)), best, "s", **frame)
+    for column, row in enumerate(best):
+        frame = Rectangle((column - 0.45, row - 0.45), 0.9, 0.9, fc="none", ec="white", lw=2, zorder=3)
+        ax.add_patch(frame).set_path_effects(rim)
     thin = [withStroke(linewidth=3, foreground=BLACK)]
     _draw_rules(ax, list(accuracy.index).index(1 / 16), thin)
     ax.set(xlim=(-0.5, len(best) - 0.5), ylim=(-0.5, len(percent) - 0.5), title=title)

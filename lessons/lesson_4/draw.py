@@ -69,9 +69,10 @@ def samples(fitted: dict, costs: dict):
         shown = minima[:300]
         ax.plot(shown, curvature * shown**2 / 2, "o", color=BLUE, markersize=4, alpha=0.35)
         ax.axhline(costs[name], color=ORANGE, linestyle="--")
-        ax.text(0.98, costs[name] + 0.006, f"mean cost {costs[name]:.4f}", color="#A84300", ha="right")
+        said = f"mean cost {costs[name]:.4f}"
+        ax.text(0.98, -0.008, said, color="#A84300", ha="right", va="top")  # below, where no curve is
         ax.set(
-            xlim=(-1, 1), ylim=(-0.01, 0.25), xlabel="weight w (best: 0)", title=f"{name}: λ = {curvature}"
+            xlim=(-1, 1), ylim=(-0.04, 0.25), xlabel="weight w (best: 0)", title=f"{name}: λ = {curvature}"
         )
     axes[0].set_ylabel("cost on all examples, ½λw²")
     spread = {name: minima.std() for name, (_, minima) in fitted.items()}
@@ -94,9 +95,9 @@ def walkers(loss, batch_sizes, outside: dict, *, guess=None):
     for (rate, shares), color, marker in zip(outside.items(), (BLUE, ORANGE, GREEN), "osD", strict=True):
         share_ax.plot(batch_sizes, shares, color=color, marker=marker, label=f"η = {rate}")
     batch_axis(share_ax, batch_sizes)
-    share_ax.legend(loc="lower left")
+    share_ax.legend(loc="upper center", ncols=3, handlelength=1.4, columnspacing=1.2)
     share_ax.set(
-        ylabel="share of the walkers", ylim=(-0.03, 1.08), title="Outside the canyon after 2,000 updates"
+        ylabel="share of the walkers", ylim=(-0.03, 1.24), title="Outside the canyon after 2,000 updates"
     )
     said = mark_guess(share_ax, guess, low=1, high=256, axis="x")
     borders = {
@@ -206,7 +207,7 @@ def _measure_panel(ax, factors, measures: dict, one: int):
     place = {"transform": ax.transAxes, "va": "top", "animated": True}
     colors = ("#A84300", BLUE, "#00694C")
     numbers = [
-        ax.text(0.03, 0.98 - 0.08 * row, "", color=colors[row], **place) for row in range(len(measures))
+        ax.text(0.03, 0.98 - 0.105 * row, "", color=colors[row], **place) for row in range(len(measures))
     ]
     return ax.axvline(1, ymax=0.72, color="#222222", linewidth=1.2, animated=True), numbers
 
@@ -238,8 +239,8 @@ def flat_and_good(rows, orders: dict):
         _log_ticks(ax)
         ax.set_title("rank correlation\n{:.2f} ({:.2f} to {:.2f})".format(*order).replace("-", "−"))
     for size, marker in MARKERS.items():
-        axes[0].plot([], [], marker, color=batch_color(size), label=f"B = {size:,}")
-    axes[0].legend(loc="lower left")
+        axes[-1].plot([], [], marker, color=batch_color(size), label=f"B = {size:,}")
+    axes[-1].legend(loc="upper left")
     axes[0].set_ylabel("accuracy on unseen digits (%)")
     return fig, "Accuracy on unseen digits of 16 settings at one training loss, five seeds each. " + " ".join(
         "Against {}: rank correlation {:.2f}, 95 % interval {:.2f} to {:.2f}.".format(label, *order)
@@ -427,26 +428,24 @@ def paid(cost, curvature):
 
 def leads(leads: dict):
     """Draw by how many points the smaller batch is ahead, with 95 % intervals, (data, loss, setting) → Interval."""
-    fig, ax = plt.subplots(figsize=(9.6, 0.27 * len(leads) + 1.2))
-    colors = {"4,000 digits": BLUE, "six sets": GREEN, "all of MNIST": ORANGE}
-    ordered = sorted(leads.items(), key=lambda item: (-item[0][1], list(colors).index(item[0][0])))
-    for row, ((data, _, _), lead) in enumerate(ordered):
-        look = {"color": colors[data], "fmt": "osD"[list(colors).index(data)], "markersize": 5, "capsize": 2}
-        ax.errorbar(lead.mean, row, xerr=lead.half_width, **look)
-    ax.set_yticks(
-        range(len(ordered)), [f"loss {loss}, {data}, {setting}" for (data, loss, setting), _ in ordered]
-    )
-    ax.axvline(0, color="#222222", linewidth=1)
-    for row in range(1, len(ordered)):
-        if ordered[row][0][1] != ordered[row - 1][0][1]:
-            ax.axhline(row - 0.5, color="#bbbbbb", linewidth=0.8)
-    ax.invert_yaxis()
-    ax.set(xlabel="smaller batch ahead on unseen digits (points), mean and 95 % interval")
-    ax.set_title("Late in training, on few digits, the small batch is ahead")
-    return fig, "Lead of the smaller batch in points, at equal training loss. " + " ".join(
-        f"Loss {loss}, {data}, {setting}: {lead.mean:+.2f} ± {lead.half_width:.2f}."
-        for (data, loss, setting), lead in ordered
-    )
+    looks = {"4,000 digits": (BLUE, "o"), "six sets": (GREEN, "s"), "all of MNIST": (ORANGE, "D")}
+    rows = {name: sorted((key for key in leads if key[0] == name), key=lambda k: -k[1]) for name in looks}
+    fig, axes = plt.subplots(1, 3, figsize=(9.6, 0.32 * max(map(len, rows.values())) + 1.1), sharex=True)
+    said = []
+    for ax, (name, keys) in zip(axes, rows.items(), strict=True):
+        color, marker = looks[name]
+        for row, key in enumerate(keys):
+            lead = leads[key]
+            ax.errorbar(lead.mean, row, xerr=lead.half_width, color=color, fmt=marker, ms=5, capsize=2)
+            said.append(f"{name}, loss {key[1]}, {key[2]}: {lead.mean:+.2f} ± {lead.half_width:.2f}.")
+        ax.set_yticks(
+            range(len(keys)),
+            [f"{loss}: {setting}".replace(", ", "\n").replace(" of each", "") for _, loss, setting in keys],
+        )
+        ax.set(title=name, ylim=(len(keys) - 0.5, -0.5), xlabel="points ahead")
+        ax.axvline(0, color="#222222", linewidth=1)
+    axes[0].set_ylabel("training loss: setting")
+    return fig, "Lead of the smaller batch in points, at equal training loss. " + " ".join(said)
 
 
 # ---- 4c: where training stays

@@ -3,10 +3,10 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import LogLocator, NullLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import GUESS, mark_guess
+from course_utils.plotting import GUESS, batch_axis, mark_guess
 from course_utils.results import mean_interval
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
@@ -19,6 +19,10 @@ PUBLISHED = [  # devices, minutes, who: ResNet-50 on ImageNet, as the papers or 
     (3456, 2.0, "Mikami 2018"),
     (2048, 1.2, "Yamazaki 2019"),
 ]
+PLACES = {
+    "Jia 2018": ((8, 2), "left"),
+    "Mikami 2018": ((-7, -1), "right"),
+}  # of labels, in points; others below
 SHARES = 2.0 ** np.arange(9)  # examples of a batch on one worker: 1 to 256
 
 
@@ -60,20 +64,14 @@ def machines():
     ax.yaxis.set_major_formatter("{x:,g}")
     for k, minutes, who in PUBLISHED:
         ax.plot(k, minutes, "o", color="black", markersize=6, zorder=4)
-        ax.annotate(
-            who,
-            (k, minutes),
-            (-7, 2 if who == "Mikami 2018" else -12),
-            textcoords="offset points",
-            ha="right",
-            zorder=4,
-        )
+        place, side = PLACES.get(who, ((-7, -13), "right"))
+        ax.annotate(who, (k, minutes), place, textcoords="offset points", ha=side, zorder=4)
     moving = {"animated": True}
     (ideal,) = ax.plot([], [], "--", color=GREY, linewidth=1.2, **moving)
     (line,) = ax.plot([], [], color=BLUE, linewidth=2.6, **moving)
     (turn,) = ax.plot([], [], "o", color=ORANGE, markersize=10, **moving)
     words = ax.text(0.985, 0.97, "", transform=ax.transAxes, ha="right", va="top", color=ORANGE, **moving)
-    ax.text(1.1, 0.42, "dashed: as if k workers were k times as fast", color=GREY)
+    ax.text(1.1, 0.42, "dashed: k workers, k times as fast", color=GREY)
 
     def update(*, b_crit, rate, bandwidth, latency, num_weights) -> str:
         job = {
@@ -163,6 +161,98 @@ def talking(losses, accuracy, num_steps=500, guess=None):
     axes[1].legend(loc="lower right")
     told = mark_guess(axes[1], guess, low=0, high=100)
     return fig, f"{'. '.join(words)}.{told}"
+
+
+SHADES = {2: BLUE, 4: ORANGE}  # by number of workers
+
+
+def worker_parts(parts, batch_size, guess=None):
+    """Draw what an update at `batch_size` costs with 1, 2 and 4 workers: compute and all-reduce, and the whole.
+
+    `parts` maps a network's name to a table of ms with the columns compute, reduce, update and a line for each k.
+    `guess` is the time of the first network's update with two workers, in updates of one worker.
+    """
+    fig, axes = plt.subplots(1, len(parts), figsize=(9.6, 4.0))
+    words = []
+    for ax, (name, table) in zip(axes, parts.items(), strict=True):
+        at = np.arange(len(table))
+        ax.bar(at, table["compute"], 0.5, color="#56B4E9", label="compute, B/k examples each")
+        ax.bar(at, table["reduce"], 0.5, table["compute"], color="#E69F00", label="all-reduce of P numbers")
+        ax.plot(at, table["update"], "o", color="black", markersize=8, label="the whole update")
+        ax.set(title=f"{name}, B = {batch_size}", xlabel="workers k", ylabel="time (ms per update)")
+        ax.set_xticks(at, table.index)
+        ax.grid(False, axis="x")
+        for k, row in table.iterrows():
+            three = row[["compute", "reduce", "update"]]
+            words.append(
+                f"{name}, k = {k}: {three.iloc[0]:.2g} + {three.iloc[1]:.2g}, whole {three.iloc[2]:.2g}"
+            )
+    axes[0].legend(loc="upper left")
+    one = next(iter(parts.values()))["update"].iloc[0]
+    told = mark_guess(axes[0], guess and guess * one, low=0, high=1000 * one)
+    return fig, f"Milliseconds of compute + all-reduce, and of a whole update. {'; '.join(words)}.{told}"
+
+
+def worker_model(whole, model):
+    """Draw the ms of a whole update against B, measured as dots and as the model says as lines, a panel a network.
+
+    Both map a network's name to a table with a line for each B and a column for each number of workers.
+    """
+    fig, axes = plt.subplots(1, len(whole), figsize=(9.6, 4.0))
+    words = []
+    for ax, name in zip(axes, whole, strict=True):
+        for k in whole[name]:
+            style = {"color": SHADES.get(k, "black")}
+            marker, line = {1: ("o", "-"), 2: ("s", "--"), 4: ("^", ":")}[k]
+            ax.plot(whole[name].index, whole[name][k], marker, **style)
+            ax.plot(model[name].index, model[name][k], line, **style, linewidth=1.6)
+            y = model[name][k].iloc[0]
+            ax.annotate(f"k = {k}", (whole[name].index[0], y), (0, 5), textcoords="offset points", **style)
+            said = ", ".join(f"{t:.2g}" for t in whole[name][k])
+            words.append(f"{name}, k = {k}: {said}")
+        batch_axis(ax, whole[name].index)
+        ax.set(yscale="log", title=name, ylabel="time (ms per update)")
+        ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        ax.yaxis.set_major_formatter("{x:g}")
+        ax.yaxis.set_minor_locator(NullLocator())
+    told = "; ".join(words)
+    return (
+        fig,
+        f"Milliseconds of a whole update against B, dots measured, lines from the model. Measured: {told}.",
+    )
+
+
+def worker_scaling(strong, weak):
+    """Draw how many times as fast k workers are as one, at equal B and at equal B/k: median and span of the runs.
+
+    Both map (network, k) to a table (runs, sizes) of speed-ups, sizes being B, or B/k.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.0), sharey=True)
+    words = []
+    for ax, (title, label, ups) in zip(
+        axes,
+        (
+            ("Strong scaling: one batch, shared", "batch size B (examples)", strong),
+            ("Weak scaling: as much for each", "examples of each worker, B/k", weak),
+        ),
+        strict=True,
+    ):
+        networks = list(dict.fromkeys(name for name, _ in ups))
+        for (name, k), values in ups.items():
+            mid, low, high = values.median(), values.min(), values.max()
+            first = name == networks[0]
+            style = {"color": SHADES[k], "capsize": 3, "linestyle": "-" if first else "--"}
+            marker = "o" if first else "s"
+            x = values.columns * (1.04 if first else 0.96)  # so that both spans can be seen
+            ax.errorbar(x, mid, yerr=[mid - low, high - mid], fmt=marker, label=f"{name}, k = {k}", **style)
+            words.append(f"{title}, {name}, k = {k}: " + ", ".join(f"{m:.2f}" for m in mid))
+        ax.axhline(1, color=GREY, linewidth=1.2)
+        sizes = sorted({size for values in ups.values() for size in values})
+        batch_axis(ax, sizes, label=label)
+        ax.set(title=title)
+    axes[0].set(ylabel="examples a second, in those of one worker", ylim=(0, None))
+    axes[0].legend(loc="upper left")
+    return fig, f"Speed-up over one worker, which is 1. {'. '.join(words)}."
 
 
 def fights(gaps, guess=None):

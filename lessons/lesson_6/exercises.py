@@ -114,6 +114,57 @@ def judge_bytes(answer):
     )
 
 
+@exercise(
+    "6D",
+    right="what talking costs, 1.5 ms, is what sharing saves, three quarters of B/r; the floor is paid either way.",
+    hint="Write down the update's time with one worker and with four, and set them equal. What drops out?",
+    solution="""
+pays_from = 1.5 * 50 / (1 - 1 / 4)
+check("6D", pays_from)
+""",
+)
+def judge_pays_from(answer):
+    expect(
+        answer,
+        100.0,
+        {
+            75.0: "this is as if four workers computed in no time; each still has B/4 examples.",
+            56.25: "the factor is the wrong way round: three quarters of B/r must be 1.5 ms.",
+            300.0: "this sets talking equal to what each worker computes, B/(4r), not to what sharing saves.",
+            25.0: "each of the four has B/4 examples, not B/3.",
+            120.0: "the floor is paid with one worker and with four: it drops out.",
+            80.0: "the floor is paid with one worker and with four: it drops out.",
+            150.0: "this is the batch for two workers; four save more of the computing.",
+            400.0: "this is what all four would have if each had 100; B is for all of them together.",
+        },
+    )
+
+
+@exercise(
+    "6E",
+    right="four workers read four times the examples in two and a half times the time, 1.6 times as many a second.",
+    hint="How many examples a second are these, with one worker and with four? How many would four perfect ones read?",
+    solution="""
+efficiency = (256 / 5) / (4 * 64 / 2)
+check("6E", efficiency)
+""",
+)
+def judge_efficiency(answer):
+    expect(
+        answer,
+        0.4,
+        {
+            1.6: "this is the speed-up; divide it by the number of workers.",
+            2.5: "this is how many times as long an update takes.",
+            0.1: "four workers read 256 examples an update, not 64.",
+            0.625: "this is the speed-up upside down.",
+            0.6: "this is what is lost.",
+            40.0: "give it as a fraction, not in per cent.",
+            6.4: "the workers come in once too often: perfect ones would read four times as many a second.",
+        },
+    )
+
+
 def _updates(plan, n):
     return sum(epochs * -(-n // size) for epochs, size in plan)
 

@@ -19,6 +19,7 @@ import course_utils
 
 sys.path.insert(0, str(Path(course_utils.__file__).parents[1]))  # authoring lies there, and is not installed
 from authoring.grading import RestoreCells, SafeExecute, SaveCellsHere
+from authoring.homework import ELSEWHERE
 
 c = get_config()  # noqa: F821  (nbgrader defines it)
 
@@ -39,7 +40,9 @@ c.Autograde.autograde_preprocessors = [
     AssignLatePenalties,
     CheckCellMetadata,
 ]
-# Saved under a kernel that does not exist: nbgrader without these settings refuses to mark.
+# The sources are in a language that nobody else knows, and saved under a kernel that does not exist:
+# nbgrader without these settings refuses to give them out, and to mark.
+c.ClearSolutions.code_stub = {ELSEWHERE: "# YOUR CODE HERE\nraise NotImplementedError()"}
 c.GenerateAssignment.preprocessors = [
     SaveCellsHere if step is SaveCells else step
     for step in GenerateAssignment.class_traits()["preprocessors"].default()

@@ -256,7 +256,8 @@ verdict(
 bank = read_results("batch_size_digits")
 accuracy = at_step(bank, "valid_accuracy", ten_epochs, "lr", "batch_size").mean().unstack()
 title = "Validation accuracy (%) after 10 epochs, mean of 5 seeds"
-show(*draw.rate_map(accuracy, title=title))
+shown = accuracy.loc[1 / 256 : 4]  # of 1/1024 to 32; above 4 nothing trains
+show(*draw.rate_map(shown, title=title))
 
 # %% [markdown]
 # White squares mark the rate that is best for each B, its *tuned* rate.

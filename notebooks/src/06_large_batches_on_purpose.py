@@ -132,7 +132,7 @@ reply(guess_case, max(differences, key=differences.get))
 #
 # </details>
 #
-# What if a worker dies? `torchrun` ends them all and names the rank. With `--max-restarts` it starts all of them again; to go on they need a checkpoint of the weights, the *velocity* and the number of the update.
+# What if a worker dies? `torchrun` ends them all and names the rank. With `--max-restarts` it starts all of them again; to go on they need a checkpoint of the weights, the *velocity*, the number of the update and the batches to come. With it they end bit for bit where they would have ended.
 #
 # ## 6.2 How many machines is a job worth?
 #
@@ -146,7 +146,7 @@ reply(guess_case, max(differences, key=differences.get))
 #
 # $$\textbf{(2)}\quad \text{updates} = \frac{E}{B_\text{crit}}\left(1 + \frac{B_\text{crit}}{B}\right)$$
 #
-# The explorer multiplies (1) and (2) and takes the best B for each k. It is a calculation on paper; no time was measured for it. Nothing overlaps, and all workers are equally fast.
+# The explorer multiplies (1) and (2) and takes the best B for each k. It is a calculation on paper; no time was measured for it. Nothing overlaps, and all workers are equally fast. [Page 6a](deeper/6a_what_a_worker_costs.ipynb) times the parts, and finds that (1) lacks one.
 
 
 # %% worth

@@ -34,7 +34,7 @@ def serve_lab(tmp: Path):
     shutil.copy(ROOT / "README.md", course)
     settings = tmp / "LAB_SETTINGS" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)  # keep cells in the page that are scrolled out of sight, to find them
-    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}')
+    (settings / "tracker.jupyterlab-settings").write_text('{"windowingMode": "none"}', encoding="utf-8")
     folders = ("_CONFIG", "LAB_SETTINGS", "LAB_WORKSPACES", "_DATA", "_RUNTIME")
     own = {f"JUPYTER{name}_DIR": str(tmp / name) for name in folders}
     with socket.socket() as s:
@@ -48,7 +48,7 @@ def serve_lab(tmp: Path):
             *("--LabApp.expose_app_in_browser=True", f"--ServerApp.root_dir={course}", *lab_options()),
         ],
         env={**os.environ, **own, "IPYTHONDIR": str(tmp / "ipython"), "XDG_CACHE_HOME": str(tmp / "cache")},
-        stdout=log.open("w"),
+        stdout=log.open("wb"),
         stderr=subprocess.STDOUT,
     )
     try:
@@ -62,7 +62,11 @@ def serve_lab(tmp: Path):
 
 def lab_options():
     """Return the options with which `make lab` starts JupyterLab."""
-    (line,) = (line for line in (ROOT / "Makefile").read_text().splitlines() if "-m jupyterlab" in line)
+    (line,) = (
+        line
+        for line in (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+        if "-m jupyterlab" in line
+    )
     return [word for word in line.split("-m jupyterlab")[1].replace("'", "").split() if word != "$(LAB_ARGS)"]
 
 
@@ -73,7 +77,7 @@ def _wait_until_up(url, server, log, seconds=60):
         with contextlib.suppress(urllib.error.URLError, OSError):
             return urllib.request.urlopen(url, timeout=2)
         time.sleep(0.2)
-    raise RuntimeError(f"JupyterLab did not answer within {seconds} s:\n{log.read_text()}")
+    raise RuntimeError(f"JupyterLab did not answer within {seconds} s:\n{log.read_text('utf-8')}")
 
 
 @contextlib.contextmanager

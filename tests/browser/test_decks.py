@@ -7,6 +7,7 @@ from lab import ROOT
 from test_lessons import wait_until
 
 from authoring.build import NOTEBOOKS, build
+from authoring.films import draw_films, films
 from authoring.handout import print_handout
 from authoring.slides import make_deck, read_slides
 
@@ -59,7 +60,7 @@ FAULTS = r"""() => {
 
   const parts = [...page.children].map(boxes);
   for (const [what, box] of parts.flat())
-    if (box.left < edge.left + 20 || box.right > edge.right - 20 || box.top < edge.top + 20 || box.bottom > edge.bottom - 30)
+    if (box.left < edge.left + 20 || box.right > edge.right - 40 || box.top < edge.top + 20 || box.bottom > edge.bottom - 30)
       faults.push(`${what} leaves the page`);
   parts.forEach((part, i) => parts.slice(i + 1).flat().forEach(([other, b]) => part.forEach(([what, a]) => {
     if (Math.min(a.right, b.right) - Math.max(a.left, b.left) > 2 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 2)
@@ -77,6 +78,7 @@ FAULTS = r"""() => {
       return {text, box, size: pixels * Math.hypot(a, b)};
     }).filter(({text}) => text.textContent.trim());
     for (const {text, box, size} of words) {
+      if (/\w_\w|\de[+-]\d/.test(text.textContent)) faults.push(`${quoted(text.textContent)} on the figure is raw`);
       if (size < 20) faults.push(`${quoted(text.textContent)} on the figure is set in ${size.toFixed(1)}px`);
       if (box.left < edge.left - 2 || box.right > edge.right + 2 || box.top < edge.top - 2 || box.bottom > edge.bottom + 2)
         faults.push(`${quoted(text.textContent)} leaves the figure`);
@@ -88,7 +90,9 @@ FAULTS = r"""() => {
   }
   for (const text of texts(page)) {
     const style = getComputedStyle(text.parentElement);
-    if (parseFloat(style.fontSize) < 20) faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
+    if (parseFloat(style.fontSize) < 20 && !text.parentElement.closest("sub, sup"))
+      faults.push(`${quoted(text.data)} is set in ${style.fontSize}`);
+    if (/\w_\w|\de[+-]\d/.test(text.data) && !text.parentElement.closest("pre, code")) faults.push(`${quoted(text.data)} is raw`);
     const [dark, bright] = [light(style.color), light(ground(text.parentElement))].sort((a, b) => a - b);
     if ((bright + 0.05) / (dark + 0.05) < 4.5) faults.push(`${quoted(text.data)} is too pale`);
   }
@@ -107,6 +111,20 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("slides")
     (folder / "node_modules").symlink_to(SCRIPTS)
     return folder
+
+
+@pytest.fixture(scope="session")
+def drawn(tmp_path_factory):
+    """Return a folder with two short films; the other explorers are still pictures."""
+    wanted = [film for film in films(["03", "05"]) if film.name in ("03-panel", "05-zigzag")]
+    draw_films(folder := tmp_path_factory.mktemp("films"), wanted, most=1, jobs=1)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def moving(folder, drawn):
+    """Return a deck whose second slide has a film."""
+    return make_deck(NOTEBOOKS / "slides" / "05.md", folder, drawn)
 
 
 @pytest.fixture
@@ -147,9 +165,11 @@ def faults_of(page, look=lambda number: None):
 
 
 @pytest.mark.parametrize("deck", DECKS, ids=lambda deck: deck.stem)
-def test_every_slide_of_a_lecture_fits_and_can_be_read_without_a_network(folder, offline, screenshot, deck):
+def test_every_slide_of_a_lecture_fits_and_can_be_read_without_a_network(
+    folder, drawn, offline, screenshot, deck
+):
     context, heard = offline
-    page = show(context, make_deck(deck, folder))
+    page = show(context, make_deck(deck, folder, drawn))
     faults = faults_of(page, lambda n: screenshot(page, f"slides-{deck.stem}-{n + 1:02d}"))
     assert page.evaluate("Reveal.getTotalSlides()") == len(read_slides(deck)) > 1
     assert faults == []
@@ -176,6 +196,47 @@ def test_what_follows_three_dots_comes_at_the_next_key(tiny, offline):
     page.keyboard.press("ArrowRight")
     formula.wait_for(state="visible")  # it fades in
     assert page.inner_text("section.present h2") == "Second"
+
+
+def test_a_film_on_a_slide_keeps_the_keys_that_move_it_and_leaves_the_deck_all_others(moving, offline):
+    context, heard = offline
+    page = show(context, moving, "#/1")
+    film, number = page.locator("section.present .film"), lambda: page.evaluate("Reveal.getState().indexh")
+    film.locator("input[type=range]").first.focus()
+    page.keyboard.press("Home")
+    screen = film.locator("canvas[aria-label*='η = 0.05']")
+    screen.wait_for()
+    assert screen.bounding_box()["width"] / 1160 * 21 >= 20  # pixels of type
+    page.keyboard.press("End")
+    film.locator("canvas[aria-label*='η = 2.1']").wait_for()
+    assert number() == 1
+    page.keyboard.press("PageDown")
+    assert number() == 2
+    page.keyboard.press("ArrowLeft")
+    assert number() == 1 and film.locator("input[type=range]").first.input_value() == "2"
+    assert heard == []
+
+
+def test_a_finger_on_a_slider_moves_the_film_and_not_the_deck(moving, chromium):
+    context = chromium.new_context(viewport={"width": 1280, "height": 720}, has_touch=True)
+    page = show(context, moving, "#/1")
+    slider = page.locator("section.present .film input[type=range]").first
+    box, finger = slider.bounding_box(), context.new_cdp_session(page)
+    for kind, x in (("touchStart", 0.95), ("touchMove", 0.5), ("touchMove", 0.02), ("touchEnd", None)):
+        points = [] if x is None else [{"x": box["x"] + x * box["width"], "y": box["y"] + box["height"] / 2}]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+    page.locator("section.present canvas[aria-label*='η = 0.05']").wait_for()
+    assert page.evaluate("Reveal.getState().indexh") == 1
+    context.close()
+
+
+@pytest.mark.parametrize("query", ["?print-pdf", "?handout"])
+def test_on_paper_a_film_is_its_first_picture_without_controls(moving, offline, query):
+    page = offline[0].new_page()
+    page.goto(moving.as_uri() + query)
+    page.wait_for_selector(".pdf-page, .handout")
+    film = page.locator(".film").first
+    assert film.locator("svg.figure").is_visible() and not film.locator("input").first.is_visible()
 
 
 def slide(headline, text="", shown=""):
@@ -209,9 +270,10 @@ BROKEN = {
     "leaves the page": slide("Long", LINES),
     "leaves the page ": slide("Wide", "|" + "wide column|" * 12 + "\n|" + "-|" * 12 + "\n|" + "a cell|" * 12),
     "is set in 18": slide("Fine print", '<span style="font-size: 18px">small</span>'),
-    "on the figure is set in 1": slide("Small", "\n\n".join(["Words. " * 40] * 2), "figure"),
+    "on the figure is set in ": slide("Small", "\n\n".join(["Words. " * 40] * 2), "figure"),
     "on the figure, “words” overlaps “words”": slide("Crowded", shown="crowded"),
     "overlaps “over”": slide("Moved", '<p style="position: absolute; top: 45px">over</p>'),
+    "“λ_max 2e-06” is raw": slide("Raw", "λ_max 2e-06"),
     "is too pale": slide("Pale", '<span style="color: #999999">pale</span>'),
     "has a bare $": slide("Unclosed", "It costs $x."),
     "a formula has a mistake": slide("Mistaken", "$\\frac{1}$"),

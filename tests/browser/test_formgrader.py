@@ -80,7 +80,7 @@ def formgrader(tmp_path_factory):
     line = [sys.executable, "-m", "jupyter_server", f"--port={port}", "--no-browser", "--allow-root"]
     line += ["--IdentityProvider.token=teacher", "--ServerApp.ip=127.0.0.1"]
     line += ["--ServerApp.jpserver_extensions={'nbgrader.server_extensions.formgrader': True}"]
-    log = open(course.root / "server.log", "w")  # noqa: SIM115  (closed below, when the server is)
+    log = open(course.root / "server.log", "wb")  # noqa: SIM115  (closed below, when the server is)
     server = subprocess.Popen(
         line, cwd=course.root, env={**os.environ, **WITH_ONE_THREAD, **folders}, stdout=log, stderr=log
     )
@@ -90,7 +90,7 @@ def formgrader(tmp_path_factory):
                 urllib.request.urlopen(f"{address}/api", timeout=5)
                 break
             except (urllib.error.URLError, OSError):
-                assert server.poll() is None, (course.root / "server.log").read_text()
+                assert server.poll() is None, (course.root / "server.log").read_text(encoding="utf-8")
                 time.sleep(0.2)
         yield f"{address}/formgrader/submissions/{number}/"
     finally:

@@ -1,6 +1,7 @@
 """Right and wrong answers to the exercises of lesson 6."""
 
 import math
+from fractions import Fraction
 
 import numpy as np
 import torch
@@ -48,6 +49,11 @@ RIGHT = [
     ("6B", by_roots),
     ("6C", 300),
     ("6C", np.float32(300)),
+    ("6D", Fraction(100)),
+    ("6D", np.float32(100)),
+    ("6D", 100.02),
+    ("6E", Fraction(2, 5)),
+    ("6E", torch.tensor(0.4)),
     ("6F", lambda plan, n: sum(e * len(range(0, n, b)) for e, b in plan)),
     ("6F", lambda plan, n: np.sum([e * np.ceil(n / b) for e, b in plan])),
     ("6G", 7),
@@ -80,6 +86,21 @@ WRONG = [
     ("6C", 1200, "all four"),
     ("6C", 150, "goes around twice"),
     ("6C", 3e8, "a megabyte is a million"),
+    ("6D", 75, "in no time"),
+    ("6D", 56.25, "wrong way round"),
+    ("6D", 300, "not to what sharing saves"),
+    ("6D", 25, "not B/3"),
+    ("6D", 120, "floor is paid"),
+    ("6D", 80, "drops out"),
+    ("6D", 150, "for two workers"),
+    ("6D", 400, "all of them together"),
+    ("6E", 1.6, "divide it by the number of workers"),
+    ("6E", 2.5, "how many times as long"),
+    ("6E", 0.1, "not 64"),
+    ("6E", 0.625, "upside down"),
+    ("6E", 0.6, "what is lost"),
+    ("6E", 40, "not in per cent"),
+    ("6E", 6.4, "once too often"),
     ("6F", lambda plan, n: sum(e * (n // b) for e, b in plan), "shorter batch is missing"),
     ("6F", lambda plan, n: sum(math.ceil(e * n / b) for e, b in plan), "run over the end"),
     ("6F", lambda plan, n: sum(e * n / b for e, b in plan), "not a whole number"),

@@ -259,7 +259,7 @@ def product(loss, w, v):
                 "smallest": f"""
 def smallest(product, d):
     v = np.random.default_rng(0).standard_normal(d)
-    for _ in range(9000):
+    for _ in range(3000):
         v = product(v) - {shift} * v
         v = v / np.linalg.norm(v)
     return v @ product(v)

@@ -199,7 +199,7 @@ class Course:
         """Run `nbgrader COMMAND NAME` from the command line; return the finished process."""
         line = [sys.executable, "-m", "nbgrader", command, self.name, *arguments]
         return subprocess.run(
-            line, cwd=self.root, env=WITH_ONE_THREAD, capture_output=True, text=True, timeout=900
+            line, cwd=self.root, env=WITH_ONE_THREAD, capture_output=True, encoding="utf-8", timeout=900
         )
 
     def marks(self, student):

@@ -2,6 +2,7 @@
 
 import copy
 import re
+import shutil
 import subprocess
 import sys
 from collections import Counter
@@ -24,6 +25,8 @@ from course import (
     slightly_off,
     wrong_answers,
 )
+from nbgrader.apps import NbGraderAPI
+from traitlets.config import Config
 
 from authoring.homework import HOMEWORK, papers, read_paper
 
@@ -34,15 +37,11 @@ CROSS_CHECKED = (
 )
 WHOLE = {  # answers without a number that could be slightly off
     *("updates-test", "largest-test", "crossing-test", "operations-test", "accumulate-test", "best-test"),
-    *("budget-test", "memory-test", "rescale-test", "kind-test", "plan-test", "runs-test"),
+    *("silence-test", "budget-test", "memory-test", "rescale-test", "kind-test", "plan-test", "runs-test"),
 }
-MARK_ALL = """
-import sys
-from nbgrader.apps import AutogradeApp
-for name in sys.argv[1:]:
-    AutogradeApp.clear_instance()
-    AutogradeApp.launch_instance([name])
-"""
+# Right answers on a busy machine: a limit of seconds would take their points.
+PATIENCE = "c.SafeExecute.timeout = c.SafeExecute.max_seconds = c.SafeExecute.startup_timeout = 9000"
+OLD_CONSOLE = {"PYTHONIOENCODING": "cp1252", "LC_ALL": "C"}
 every_paper = pytest.mark.parametrize("name", NAMES)
 
 
@@ -90,20 +89,24 @@ def one_thread():
 def courses(tmp_path_factory):
     """Return every paper as it is handed out, in one course folder."""
     root = tmp_path_factory.mktemp("course")
-    return {name: Course(name, root) for name in NAMES}
+    made = {name: Course(name, root) for name in NAMES}
+    with (root / "nbgrader_config.py").open("a", encoding="utf-8") as settings:
+        settings.write(PATIENCE)
+    return made
 
 
 @pytest.fixture(scope="session")
 def marking(courses):
-    """Return nbgrader at work on right, tampered and flawed hand-ins: a future of how it ended."""
+    """Return `make mark` at work on right, tampered and flawed hand-ins: a future of how it ended."""
     for name, course in courses.items():
         course.hand_in("right", answered(name, "right"))
     courses[CROSS_CHECKED].hand_in("tampered", tampered(courses[CROSS_CHECKED].template))
-    courses[CROSS_CHECKED].hand_in("flawed", flawed())
-    line = [sys.executable, "-c", MARK_ALL, *NAMES]
-    where = {"cwd": courses[CROSS_CHECKED].root, "env": WITH_ONE_THREAD}
+    courses[CROSS_CHECKED].hand_in("Łukasz", flawed())
+    line = [sys.executable, "-m", "authoring.marking", *NAMES, "--jobs=1", "--private"]
+    line += [courses[CROSS_CHECKED].root]
+    where = {"cwd": HOMEWORK.parents[1], "env": WITH_ONE_THREAD | OLD_CONSOLE}
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(subprocess.run, line, capture_output=True, text=True, timeout=900, **where)
+        yield pool.submit(subprocess.run, line, capture_output=True, encoding="cp1252", **where)
 
 
 @pytest.fixture(scope="session")
@@ -190,13 +193,14 @@ def test_a_number_that_is_slightly_off_loses_its_points_on_every_paper(name):
         assert passed(name, [("slightly off", cells, [question])]) == []
 
 
-def test_of_the_wrong_answers_a_third_at_most_passes_every_test_that_students_see():
-    wrong = [(name, cells, lost) for name in NAMES for _, cells, lost in wrong_answers(name)]
+@every_paper
+def test_of_the_wrong_answers_a_sixth_at_most_passes_every_test_that_students_see(name):
+    wrong = [(cells, lost) for _, cells, lost in wrong_answers(name)]
     unseen = [
         all(SHEETS[name].passes(question, cells, "ann", hidden=False) for question in lost)
-        for name, cells, lost in wrong
+        for cells, lost in wrong
     ]
-    assert len(wrong) >= 110 and sum(unseen) <= len(wrong) / 3
+    assert len(wrong) >= 25 and sum(unseen) <= len(wrong) / 6
 
 
 @every_paper
@@ -247,13 +251,25 @@ def test_the_template_as_handed_out_earns_nothing(name, courses, tmp_path):
     assert set(quick_marks(answered(name, "", untouched), "empty", tmp_path).values()) == {0}
 
 
+def test_a_console_that_lacks_a_letter_of_a_name_shows_a_question_mark(marked, marking):
+    assert "?ukasz" in marking.result().stdout
+
+
+def test_nbgrader_without_the_courses_settings_gives_no_paper_out(courses, tmp_path):
+    shutil.copytree(courses[CROSS_CHECKED].root / "source", tmp_path / "source")
+    plain = {"CourseDirectory": {"root": str(tmp_path)}, "GenerateAssignment": {"no_database": True}}
+    told = NbGraderAPI(config=Config(plain)).generate_assignment(CROSS_CHECKED)
+    assert not told["success"] and "start-nbgrader-in-the-course-folder" in told["log"]
+    assert not list(tmp_path.glob("release/*/*"))
+
+
 def test_tampering_with_the_tests_gains_nothing(marked):
     assert set(marked[CROSS_CHECKED].marks("tampered").values()) == {0}
 
 
 def test_the_quick_marks_are_those_of_nbgrader(marked, tmp_path):
-    quick = quick_marks(flawed(), "flawed", tmp_path)
-    assert quick.items() <= marked[CROSS_CHECKED].marks("flawed").items()
+    quick = quick_marks(flawed(), "Łukasz", tmp_path)
+    assert quick.items() <= marked[CROSS_CHECKED].marks("Łukasz").items()
     assert [question for question, mark in quick.items() if mark == 0] == [
         "updates-test",
         "noise-test",

@@ -158,8 +158,8 @@ def test_the_noise_map_frames_what_lies_below_one_by_more_than_its_interval():
     levels = pd.MultiIndex.from_product([[0.5], [64, 256, 4000]], names=["lr", "batch_size"])
     logs = np.log([[0.8, 0.7, 1], [0.82, 1.2, 1], [0.84, 0.9, 1]])
     fig, alt = draw.noise_map(pd.DataFrame(logs, columns=levels), title="")
-    (frame,) = fig.axes[0].lines
-    assert (frame.get_xdata()[0], frame.get_ydata()[0]) == (0, 0)
+    (frame,) = fig.axes[0].patches
+    assert frame.get_bbox().bounds == (-0.5, -0.5, 1, 1)
     assert [text.get_text() for text in fig.axes[0].texts] == ["0.82", "0.91", "1.00"]
     assert "B = 64 at η = 1/2: 0.82." in alt
 
@@ -167,8 +167,8 @@ def test_the_noise_map_frames_what_lies_below_one_by_more_than_its_interval():
 def test_the_rate_map_frames_the_best_rate_of_each_batch_size():
     accuracy = pd.DataFrame([[0.5, 0.9], [0.7, 0.2]], index=[1 / 16, 1 / 8], columns=[1, 4])
     fig, alt = draw.rate_map(accuracy, title="")
-    np.testing.assert_array_equal(fig.axes[0].lines[0].get_ydata(), [1, 0])
-    rules = [line.get_xdata() for line in fig.axes[0].lines[1:]]
+    assert [frame.get_center()[1] for frame in fig.axes[0].patches] == pytest.approx([1, 0])
+    rules = [line.get_xdata() for line in fig.axes[0].lines]
     assert all(abs(x - np.round(x)).min() > 0.2 for x in (line[~np.isnan(line)] for line in rules))
     assert "1/8 at B = 1, 1/16 at B = 4" in alt
 

@@ -297,11 +297,13 @@ def test_what_is_due_goes_by_curvature_from_the_small_batch_on():
 def test_leads_are_ordered_by_loss_and_said_in_words():
     leads = {
         ("six sets", 0.01, "η = 1/4"): interval([1.0, 2.0]),
+        ("4,000 digits", 0.05, "η = 1/2"): interval([0.0, 0.0]),
+        ("all of MNIST", 0.1, "B = 16 and 64, η = 1"): interval([0.0, 0.0]),
         ("4,000 digits", 0.2, "η = 1/2"): interval([0.0, 0.0]),
     }
     fig, alt = draw.leads(leads)
-    labels = [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
-    assert labels == ["loss 0.2, 4,000 digits, η = 1/2", "loss 0.01, six sets, η = 1/4"]
+    labels = [[tick.get_text() for tick in ax.get_yticklabels()] for ax in fig.axes]
+    assert labels == [["0.2: η = 1/2", "0.05: η = 1/2"], ["0.01: η = 1/4"], ["0.1: B = 16 and 64\nη = 1"]]
     assert "η = 1/4: +1.50 ± " in alt
 
 

@@ -1,19 +1,32 @@
 """Lesson 6: LARS and LAMB are the published ones, k workers are one process, and a worker that dies is told of."""
 
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
 import torch
+import torch.distributed as dist
+from pretend_device import PretendDevice
 
 from course_utils.data import load_mnist
 from course_utils.explore import still
 from course_utils.models import mlp
 from course_utils.plotting import GUESS
 from course_utils.results import read_results
+from course_utils.training import minibatches
 from lessons.lesson_6 import draw
 from lessons.lesson_6.recipes import average, epochs, go, lamb_step, lars_step, post_local, swap
 from lessons.lesson_6.recorded import fight, talking
-from lessons.lesson_6.workers import CASES, WorkerLost, launch, shard_of, talk_less
+from lessons.lesson_6.workers import CASES, WorkerLost, costs, launch, place, shard_of, talk_less
+
+ROOT = Path(__file__).parents[2]
 
 # ---- LARS and LAMB, against an implementation that others keep
 
@@ -145,7 +158,78 @@ def test_four_workers_are_one_process_and_each_trap_makes_another_run_of_it():
 
 def test_a_killed_worker_is_named_by_its_rank():
     with pytest.raises(WorkerLost, match="worker of rank 1 was killed by SIGKILL"):
-        launch("lose one", 2, "--kill", "1")
+        launch("survive", 2, "--kill", "1")
+
+
+def test_started_again_after_a_kill_they_end_where_one_process_of_torch_optim_ends():
+    digits, order, batches = load_mnist()[0], torch.Generator().manual_seed(0), []
+    model = mlp((784, 128, 10), seed=0)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    for _ in range(50):
+        batches = batches or list(minibatches(960, 64, generator=order))
+        batch = batches.pop()
+        optimizer.zero_grad()
+        torch.nn.functional.cross_entropy(model(digits.images[batch]), digits.labels[batch]).backward()
+        optimizer.step()
+    survivors = launch("survive", 2, "--kill", "1", restarts=1)
+    np.testing.assert_allclose(survivors, flat(model), rtol=0, atol=2e-6)
+
+
+@pytest.fixture
+def two_machines():
+    """Yield two commands that run another each in a network of its own, with a cable between 10.77.0.1 and .2."""
+    names = [f"course-{os.getpid()}-{n}" for n in range(2)]
+    first, second = names
+    try:
+        for line in [
+            *(f"netns add {name}" for name in names),
+            f"link add cable netns {first} type veth peer name cable netns {second}",
+            *(f"-n {name} addr add 10.77.0.{n}/24 dev cable" for n, name in enumerate(names, start=1)),
+            *(f"-n {name} link set {link} up" for name in names for link in ("cable", "lo")),
+        ]:
+            try:
+                subprocess.run(["ip", *line.split()], check=True, capture_output=True)
+            except (OSError, subprocess.CalledProcessError) as refused:
+                pytest.skip(f"no networks can be made here: {refused}")
+        yield [["ip", "netns", "exec", name] for name in names]
+    finally:
+        if shutil.which("ip"):
+            for name in names:
+                subprocess.run(["ip", "netns", "del", name], capture_output=True)
+
+
+def test_two_machines_reach_the_weights_of_simulated_workers(two_machines, tmp_path):
+    here = {"GLOO_SOCKET_IFNAME": "cable", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    agents = []
+    for n, inside in enumerate(two_machines):
+        node = f"--nnodes 2 --node-rank {n} --master-addr 10.77.0.1 --master-port 29500"
+        command = [*inside, sys.executable, "-m", "torch.distributed.run", *node.split()]
+        command += ["-m", "lessons.lesson_6.workers", "quiet", "--out", str(tmp_path / f"{n}.json")]
+        agents.append(subprocess.Popen(command, env=os.environ | here))
+    assert [agent.wait(timeout=200) for agent in agents] == [0, 0]
+    np.testing.assert_allclose(
+        flat(simulated()), json.loads((tmp_path / "0.json").read_text(encoding="utf-8")), rtol=0, atol=1e-5
+    )
+
+
+def test_workers_talk_by_nccl_only_where_each_has_a_gpu_of_its_own():
+    assert place(0, 1) == ("gloo", "cpu") or torch.cuda.is_available()
+    with PretendDevice("cuda"):  # one card
+        assert place(0, 1) == ("nccl", "cuda:0")
+        assert place(1, 2) == ("gloo", "cpu")
+
+
+def test_a_worker_alone_is_timed_for_every_batch_and_sends_nothing():
+    options = SimpleNamespace(network="784-128-10", readings=2, device="cpu")
+    dist.init_process_group("gloo", store=dist.HashStore(), rank=0, world_size=1)
+    try:
+        rows = pd.DataFrame(costs(0, 1, options))
+    finally:
+        dist.destroy_process_group()
+    assert set(zip(rows["part"], rows["size"], strict=True)) == {
+        (part, 2**j) for part in ("compute", "update") for j in range(4, 11)
+    }
+    assert (rows["workers"] == 1).all() and (rows["median_ms"] >= rows["ms"]).all() and rows["ms"].min() > 0
 
 
 # ---- talking less
@@ -161,11 +245,13 @@ def test_workers_that_talk_after_every_update_are_a_large_batch_whatever_the_way
     torch.testing.assert_close(flat(one), flat(often), rtol=0, atol=1e-5)
 
 
-def test_simulated_workers_reach_the_weights_of_real_ones():
+def simulated():
     settings = SETTINGS | {"num_steps": 100}
-    digits = load_mnist()[0]
-    simulated = talk_less(digits, [0, 1], 2, alone=20, outer_lr=0.4, momentum=0.9, **settings)
-    np.testing.assert_allclose(flat(simulated), launch("quiet", 2), rtol=0, atol=1e-5)
+    return talk_less(load_mnist()[0], [0, 1], 2, alone=20, outer_lr=0.4, momentum=0.9, **settings)
+
+
+def test_simulated_workers_reach_the_weights_of_real_ones():
+    np.testing.assert_allclose(flat(simulated()), launch("quiet", 2), rtol=0, atol=1e-5)
 
 
 # ---- how many machines

@@ -1,6 +1,4 @@
-// What moves on the site: folded code, guesses, films, the filter of the verdicts. Nothing here asks another host.
-
-const ROOT = new URL("..", document.currentScript.src);
+// What moves on the site, but for its films: folded code, guesses, the filter of the verdicts. Nothing here asks another host.
 
 // ---- code, folded: one button or the key c for all of a page
 
@@ -76,148 +74,6 @@ function takeGuesses() {
   }
 }
 
-// ---- films: the frames of an explorer, fetched when a reader first comes near its controls
-
-const REELS = new Map();
-const ARRIVED = {};
-
-window.filmed = (name, film) => ARRIVED[name](film);
-
-function fetchFilm(name) {
-  if (!REELS.has(name)) {
-    REELS.set(name, new Promise((resolve, reject) => {
-      ARRIVED[name] = resolve;
-      const script = document.createElement("script");
-      script.src = new URL(`_static/films/${name}.js`, ROOT);
-      script.onerror = () => reject(new Error(`no film ${name}`));
-      document.head.append(script);
-    }));
-  }
-  return REELS.get(name);
-}
-
-function bitmap(base64) {
-  const bytes = Uint8Array.from(atob(base64), letter => letter.charCodeAt(0));
-  return createImageBitmap(new Blob([bytes], {type: "image/webp"}));
-}
-
-class Projector {
-  constructor(figure) {
-    this.figure = figure;
-    this.screen = figure.querySelector(".screen");
-    this.groups = [...figure.querySelectorAll(".controls > *")];
-    this.cuts = figure.dataset.cuts.split(" ").map(Number);
-    this.size = figure.dataset.size.split(" ").map(Number);
-    this.kept = new Map();
-    for (const event of ["pointerenter", "focusin", "touchstart"])
-      figure.addEventListener(event, () => this.load(), {once: true, passive: true});
-    figure.addEventListener("input", () => this.change());
-    this.label();
-    this.phone = matchMedia("(max-width: 620px)");
-    this.phone.addEventListener("change", () => this.canvas && this.unroll());
-    const still = this.screen.querySelector("img");
-    still.decode().then(() => {
-      this.still ??= still;
-      if (this.phone.matches && !this.canvas) this.unroll();
-    });
-  }
-
-  // The position of each control, and beside each slider the value it stands for.
-  positions() {
-    return this.groups.map(group => Number(group.querySelector("input[type=range], input:checked").value));
-  }
-
-  label() {
-    for (const slider of this.figure.querySelectorAll("input[type=range]")) {
-      const value = slider.dataset.values.split(" ")[slider.value];
-      slider.setAttribute("aria-valuetext", value);
-      slider.nextElementSibling.textContent = value;
-    }
-  }
-
-  async load() {
-    if (this.loading) return;
-    this.loading = true;
-    this.figure.classList.add("loading");
-    const film = await fetchFilm(this.figure.dataset.film);
-    this.still = await bitmap(film.still);
-    this.film = film;
-    this.figure.classList.remove("loading");
-    if (this.moved) this.change();
-  }
-
-  // Puts a canvas in place of the picture; on a phone its panels stand one above the other, as wide as the screen.
-  unroll() {
-    const [width, height] = this.size;
-    const ends = [...this.cuts.slice(1), width];
-    const stacked = this.phone.matches;
-    this.strips = this.cuts.map((left, i) => ({left, width: ends[i] - left, x: stacked ? 0 : left, y: stacked ? i * height : 0}));
-    if (!this.canvas) {
-      this.canvas = document.createElement("canvas");
-      this.canvas.setAttribute("role", "img");
-      this.canvas.setAttribute("aria-label", this.screen.querySelector("img").alt);
-      this.heard = document.createElement("p");
-      this.heard.className = "heard";
-      this.heard.setAttribute("aria-live", "polite");
-      this.screen.replaceChildren(this.canvas, this.heard);
-    }
-    this.canvas.width = stacked ? Math.max(...this.strips.map(strip => strip.width)) : width;
-    this.canvas.height = stacked ? this.strips.length * height : height;
-    this.shown = undefined;
-    if (this.film) this.play();
-    else this.paint();
-  }
-
-  paint(pictures = []) {
-    const pen = this.canvas.getContext("2d");
-    const scale = (this.still.naturalWidth ?? this.still.width) / this.size[0];
-    const height = this.size[1];
-    pen.fillStyle = "white";
-    pen.fillRect(0, 0, this.canvas.width, this.canvas.height);
-    this.strips.forEach(({left, width, x, y}, i) => {
-      pen.drawImage(this.still, left * scale, 0, width * scale, height * scale, x, y, width, height);
-      if (pictures[i]) pen.drawImage(pictures[i], x, y);
-    });
-  }
-
-  change() {
-    this.moved = true;
-    this.label();
-    if (!this.film) return void this.load();
-    this.play();
-  }
-
-  // Draws the frame that is wanted now, never one that was wanted before: a held key can't queue frames.
-  async play() {
-    const lengths = this.film.controls.map(control => control.values.length);
-    this.wanted = this.positions().reduce((index, position, i) => index * lengths[i] + position, 0);
-    if (this.playing) return;
-    this.playing = true;
-    while (this.shown !== this.wanted) {
-      const frame = this.wanted;
-      const pictures = await Promise.all(this.film.frames[frame].map(number => this.picture(number)));
-      this.shown = frame;
-      if (!this.canvas) this.unroll();
-      this.shown = frame;
-      this.paint(pictures);
-      this.canvas.setAttribute("aria-label", this.film.alts[frame]);
-      this.canvas.dataset.frame = frame;
-      clearTimeout(this.saying);  // said once the reader rests, not at every step of a held key
-      this.saying = setTimeout(() => (this.heard.textContent = this.film.alts[frame]), 600);
-    }
-    this.playing = false;
-  }
-
-  async picture(number) {
-    if (number < 0) return null;
-    if (!this.kept.has(number)) {
-      if (this.kept.size > 300) this.kept.delete(this.kept.keys().next().value);
-      this.kept.set(number, await bitmap(this.film.pictures[number]));
-    }
-    return this.kept.get(number);
-  }
-}
-
 // ---- the page of all verdicts
 
 function filterVerdicts() {
@@ -257,7 +113,6 @@ document.addEventListener("DOMContentLoaded", () => {
   addEventListener("hashchange", unfold);
   foldCode();
   takeGuesses();
-  document.querySelectorAll("figure.film").forEach(figure => new Projector(figure));
   filterVerdicts();
   document.querySelectorAll("figure").forEach(figure => figure.scrollWidth > figure.clientWidth && (figure.tabIndex = 0));
 });

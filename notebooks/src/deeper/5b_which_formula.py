@@ -201,11 +201,10 @@ gradients = rng.standard_normal((200, 10))
 steady, betas = np.full(200, 0.1), np.full(200, 0.9)
 sgd = torch_walk(gradients, steady, betas)
 average_walk = walk(ema, gradients, steady / (1 - betas), betas)
-same = {
-    rule.__name__: walk(rule, gradients, steady, betas) for rule in (lee, raschka, pytorch)
-}
-same["ema at η/(1 − β)"] = average_walk
-same["ema at the same η"] = walk(ema, gradients, steady, betas)
+rules = {"Lee": lee, "Raschka": raschka, "PyTorch's formula": pytorch}
+same = {name: walk(rule, gradients, steady, betas) for name, rule in rules.items()}
+same["moving average at η/(1 − β)"] = average_walk
+same["moving average at the same η"] = walk(ema, gradients, steady, betas)
 gaps({f"{name} and torch.optim.SGD": (points, sgd) for name, points in same.items()})
 
 # %% [markdown]

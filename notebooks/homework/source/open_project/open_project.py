@@ -11,7 +11,7 @@
 # ---
 
 # %% [markdown]
-# # Homework 6 · An open project: test a claim that the course calls open
+# # Homework 7 · An open project: test a claim that the course calls open
 #
 # Some of the lectures' claims could not be settled by this course.
 # You take one of them, ask it a question that a laptop can answer, and answer it.

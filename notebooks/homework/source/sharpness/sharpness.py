@@ -79,7 +79,6 @@ for _v, _column in (((1.0, 0.0), (8.0, 6.0)), ((0.0, 1.0), (6.0, 2.0))):
     assert _error < 1e-13, "this is nearly right: a difference of gradients? The product is wanted exactly"
 
 
-### BEGIN HIDDEN TESTS
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
@@ -94,6 +93,12 @@ class _Watch(TorchDispatchMode):
         return made
 
 
+with _Watch() as _watch:
+    product(lambda w: (w @ w) ** 2, *torch.ones(2, 60, dtype=torch.float64))
+assert _watch.largest < 60 * 60, "with 60 weights, a matrix of 60 × 60 was made"
+
+
+### BEGIN HIDDEN TESTS
 def _ripple(w):
     return (torch.sin(w) * w.flip(0)).sum() + (w @ w) ** 2
 
@@ -112,10 +117,10 @@ for _loss, _w in [
     assert torch.allclose(product(_loss, _w, _v), _truth, rtol=1e-8, atol=1e-10), (
         f"{_loss.__name__}, w = {_w}"
     )
-_w, _v = torch.randn(2, 60, dtype=torch.float64, generator=_draw)
+_w, _v = torch.randn(2, 80, dtype=torch.float64, generator=_draw)
 with _Watch() as _watch:
     product(_ripple, _w, _v)
-assert _watch.largest < 60 * 60, "with 60 weights, a matrix of 60 × 60 was made"
+assert _watch.largest < 80 * 80, "with 80 weights, a matrix of 80 × 80 was made"
 ### END HIDDEN TESTS
 
 # %% [markdown]
@@ -149,8 +154,8 @@ def smallest(product, d):
 # %% nbgrader={"grade": true, "grade_id": "smallest-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert abs(smallest(lambda v: np.diag([-6.0, 4.0]) @ v, 2) + 6) < 1e-4, "eigenvalues −6 and 4"
 assert abs(smallest(lambda v: np.diag([1.0, 5.0]) @ v, 2) - 1) < 1e-4, "eigenvalues 1 and 5"
-assert abs(smallest(lambda v: np.diag([-20.0, 400.0]) @ v, 2) + 20) < 1e-4, (
-    "eigenvalues −20 and 400: by how much must they be moved?"
+assert abs(smallest(lambda v: np.diag([-200.0, 3000.0]) @ v, 2) + 200) < 1e-4, (
+    "eigenvalues −200 and 3000: by how much must they be moved?"
 )
 ### BEGIN HIDDEN TESTS
 for _seed, _spectrum in enumerate(
@@ -160,7 +165,7 @@ for _seed, _spectrum in enumerate(
         (-5.0, -3.0, -1.0),
         (0.3, -0.02, -0.2),
         (300.0, -20.0, 150.0),
-        (3000.0, -200.0, 1500.0),
+        (4000.0, -300.0, 1500.0),
     ]
 ):
     _turn = np.linalg.qr(np.random.default_rng(_seed).standard_normal((len(_spectrum),) * 2))[0]
@@ -194,6 +199,7 @@ assert abs(_true - 2) < 1e-9, "at w = 1 the loss is smooth"
 _read, _true = reading_and_truth(2.0, 1.0, 0.05, 0.1)
 assert abs(_read - 12) < 1e-9, "f′ is 1.3 at 0.15 and −1.1 at −0.05, on the other side of the kink"
 assert abs(_true - 2) < 1e-9, "at w = 0.05 itself the loss is as smooth as anywhere else"
+assert abs(reading_and_truth(2.0, 1.0, -0.05, 0.1)[0] - 12) < 1e-9, "w = −0.05 is as near to the kink as 0.05"
 ### BEGIN HIDDEN TESTS
 for _a, _c, _at, _eps in [
     (2.0, 1.0, 0.05, 0.1),
@@ -230,6 +236,8 @@ assert abs(_fixed - 1) < 1e-9, (
     "only the first direction bends: a parabola of curvature 8, at a distance of 0.5"
 )
 assert abs(_random - 1) < 1e-9, "the average of the same parabola over distances of standard deviation 0.5"
+_turned = shift_costs(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([1.0, 1.0]), 0.5)
+assert abs(_turned[0] - 3) < 1e-9, "along (1, 1) this bowl has the curvature 3, and the shift is √2 long"
 ### BEGIN HIDDEN TESTS
 from itertools import product as _signs
 
@@ -266,8 +274,11 @@ below = 2 / basin.max()
 
 # %% nbgrader={"grade": true, "grade_id": "border-test", "locked": true, "points": 2, "schema_version": 3, "solution": false, "task": false}
 assert 0 < above < below, "rates above the one and below the other: so the first must be smaller"
-assert above > 1.5 / canyon.max(), (
+assert min(above * canyon.max(), below * basin.max()) > 1.8, (
     "at 1/λ a direction is at its bottom in one step; it holds up to a larger rate"
+)
+assert max(above * canyon.max(), below * basin.max()) < 2.5, (
+    "so large a rate throws plain gradient descent out along the steepest direction"
 )
 assert above < 0.5 / basin.max(), "which of the canyon's two directions gives way first?"
 ### BEGIN HIDDEN TESTS
@@ -369,6 +380,8 @@ assert kind(np.array([2.0, -0.5])) == "saddle", (
     "eigenvalues 2 and −0.5: upwards in one direction, downwards in the other"
 )
 assert kind(np.array([2.0, 0.0])) == "undecided", "along the second direction, higher orders decide"
+assert kind(np.array([2.0, -1e-12])) == "undecided", "−10⁻¹² counts as zero"
+assert kind(np.array([-2.0, 1e-12])) == "undecided", "10⁻¹² counts as zero"
 assert kind(np.array([2.0, 0.0, -0.5])) == "saddle", "whatever the second direction does, two others disagree"
 ### BEGIN HIDDEN TESTS
 for _spectrum, _answer in [
@@ -426,6 +439,9 @@ assert np.allclose(sharper_by(pd.DataFrame(_rows, columns=_columns), 0.05, 0.25,
 _rows[3:] = [(64, 0.25, s, 0.05, f, "ok") for s, f in enumerate((2.0, 4.0, 8.0))]
 assert abs(sharper_by(pd.DataFrame(_rows, columns=_columns), 0.05, 0.25, 16, 64)[0] - 4) < 1e-9, (
     "averaged by the logarithm, factors of 2, 4 and 8 are one of 4"
+)
+assert 0.6 < sharper_by(pd.DataFrame(_rows, columns=_columns), 0.05, 0.25, 16, 64)[1] < 0.8, (
+    "three seeds know little of their own spread: the interval is one of t"
 )
 _rows += [(64, 0.25, 0, 0.2, 9.0, "ok"), (64, 0.5, 1, 0.05, 9.0, "ok")]  # another level, another rate
 _rows += [(16, 0.25, 7, 0.05, 1.0, "ok"), (64, 0.25, 7, 0.05, 9.0, "not reached")]
