@@ -60,5 +60,5 @@ def talking() -> tuple[dict, pd.DataFrame]:
             judged = mine[(mine["step"] == LAST) & (mine["seed"] < 2)]
             key = by_seed(judged, "valid_accuracy", *keys).fillna(0).mean().idxmax()
             chosen[way, alone] = key
-            kept.append(mine[(mine[keys] == key).all(axis=1)].assign(way=way))
+            kept.append(mine[(mine[keys] == list(key)).all(axis=1)].assign(way=way))
     return chosen, pd.concat(kept, ignore_index=True)
