@@ -30,7 +30,9 @@ def test_a_language_counts_once_every_text_is_translated(tmp_path):
     texts, locale = tmp_path / "texts", tmp_path / "locale" / "zh_TW" / "LC_MESSAGES"
     texts.mkdir()
     locale.mkdir(parents=True)
-    (texts / "index.pot").write_text('msgid "batch"\nmsgstr ""\n\nmsgid "momentum"\nmsgstr ""\n')
+    (texts / "index.pot").write_text(
+        'msgid "batch"\nmsgstr ""\n\nmsgid "momentum"\nmsgstr ""\n', encoding="utf-8"
+    )
     half = 'msgid "batch"\nmsgstr "批次"\n\n'
     for rest, complete in (
         ("", []),
