@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.ticker import LogLocator, NullLocator
 
 from course_utils.explore import Control
-from course_utils.plotting import batch_axis, mark_guess
+from course_utils.plotting import GUESS, batch_axis, mark_guess
 from course_utils.results import mean_interval
 
 BLUE, ORANGE, GREEN, GREY = "#0072B2", "#A84300", "#00694C", "#666666"
@@ -118,7 +118,7 @@ def recipes(accuracy, updates, guess=None):
     mean, half = (pd.Series(x, accuracy.columns) for x in mean_interval(accuracy))
     fig, ax = plt.subplots(figsize=(9.6, 0.34 * len(order) + 1.2))
     for y, name in enumerate(order):
-        small = name.startswith("small")
+        small = name.startswith(("small", "tiny"))
         color = ORANGE if small else BLUE
         if small:
             ax.axvline(mean[name], color=color, linewidth=1, linestyle=":")
@@ -130,36 +130,31 @@ def recipes(accuracy, updates, guess=None):
     return fig, f"Test accuracy in per cent with 95 % intervals over {len(accuracy)} seeds: {words}.{told}"
 
 
-def talking(losses, accuracy, num_steps=200, guess=None):
-    """Draw training loss and test accuracy against how often the workers talked, without and with outer momentum.
+def talking(losses, accuracy, num_steps=500, guess=None):
+    """Draw training loss and test accuracy against how often the workers talked, for each way of taking their mean.
 
-    Both (seeds, (momentum, H)), losses in nats and accuracies in per cent; `guess` is an accuracy.
+    Both (seeds, (way, H)), losses in nats and accuracies in per cent; `guess` is an accuracy.
     """
     fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.0))
-    names = {0.0: ("mean of the weights", BLUE, "o"), 0.9: ("outer momentum 0.9", ORANGE, "s")}
-    words = []
+    looks = {
+        "plain mean": (BLUE, "o", 0.9),
+        "longer step": (GREEN, "^", 1.0),
+        "momentum": (ORANGE, "s", 1.11),
+    }
+    times, words = sorted({h for _, h in losses}), []
     for ax, values, label in zip(
         axes, (losses, accuracy), ("training loss (nats)", "test accuracy (%)"), strict=True
     ):
-        for beta, (name, color, marker) in names.items():
-            aside = 1.06 if beta else 0.94  # so that both intervals can be seen
-            alone = values[beta].columns.to_numpy()
-            mean, half = mean_interval(np.log(values[beta]) if ax is axes[0] else values[beta])
+        for way, (color, marker, aside) in looks.items():  # aside, so that all intervals can be seen
+            alone = values[way].columns.to_numpy()
+            mean, half = mean_interval(np.log(values[way]) if ax is axes[0] else values[way])
             low, mid, high = (np.exp(v) if ax is axes[0] else v for v in (mean - half, mean, mean + half))
-            yerr = [mid - low, high - mid]
-            ax.errorbar(
-                num_steps / alone * aside,
-                mid,
-                yerr=yerr,
-                fmt=f"{marker}-",
-                color=color,
-                capsize=3,
-                label=name,
-            )
+            x, bars = num_steps / alone * aside, [mid - low, high - mid]
+            ax.errorbar(x, mid, yerr=bars, fmt=f"{marker}-", color=color, capsize=3, label=way)
             said = ", ".join(f"H = {h}: {m:.3g}" for h, m in zip(alone, mid, strict=True))
-            words.append(f"{label}, {name}: {said}")
+            words.append(f"{label}, {way}: {said}")
         ax.set(xscale="log", xlabel=f"times that the workers talk in {num_steps} updates", ylabel=label)
-        ax.set_xticks(num_steps / alone, [f"{num_steps // h}\n(H = {h})" for h in alone])
+        ax.set_xticks([num_steps / h for h in times], [f"{num_steps // h}\n(H = {h})" for h in times])
         ax.xaxis.set_minor_locator(NullLocator())
     axes[0].set(yscale="log", title="What they fit (5 seeds, 95 %)")
     axes[1].set(title="What they read")
@@ -258,3 +253,112 @@ def worker_scaling(strong, weak):
     axes[0].set(ylabel="examples a second, in those of one worker", ylim=(0, None))
     axes[0].legend(loc="upper left")
     return fig, f"Speed-up over one worker, which is 1. {'. '.join(words)}."
+
+
+def fights(gaps, guess=None):
+    """Draw by how many points of test accuracy each recipe is ahead of the small batch, a panel a data set.
+
+    `gaps` maps a title to a table (seeds, recipes) in points; rows are ordered by the first. `guess` names a recipe.
+    """
+    order = next(iter(gaps.values())).mean().sort_values().index
+    fig, axes = plt.subplots(1, len(gaps), figsize=(9.6, 0.32 * len(order) + 1.3), sharey=True)
+    words = []
+    for ax, (title, table) in zip(axes, gaps.items(), strict=True):
+        mean, half = (pd.Series(x, table.columns) for x in mean_interval(table))
+        few = len(table) < 5  # then each seed is drawn, no interval
+        for y, name in enumerate(order):
+            if name in mean:
+                look = {"color": ORANGE if name.startswith(("small", "tiny")) else BLUE, "capsize": 3}
+                ax.errorbar(mean[name], y, xerr=None if few else half[name], fmt="o", **look)
+                if few:
+                    ax.plot(table[name], [y] * len(table), "|", color=look["color"])
+        ax.axvline(0, color=ORANGE, linewidth=1, linestyle=":")
+        ax.set(xlabel="points ahead of the small batch with momentum")
+        ax.set_title(f"{title}: {len(table)} seeds, {'each' if few else '95 % intervals'}")
+        ranked = mean.sort_values(ascending=False).index
+        said = ", ".join(f"{n} {mean[n]:.1f}" + ("" if few else f" ± {half[n]:.1f}") for n in ranked)
+        words.append(f"{title}, {len(table)} seeds: {said}")
+    axes[0].set_yticks(range(len(order)), order)
+    for label in axes[0].get_yticklabels():
+        if label.get_text() == guess:
+            label.set(color=GUESS, fontweight="bold")
+    return (
+        fig,
+        f"Points of test accuracy ahead of the small batch with momentum. {'. '.join(words)}.",
+    )
+
+
+def tuning(valid):
+    """Draw how far validation accuracy falls beside each recipe's best rate, a panel for each data set.
+
+    `valid` maps (data, recipe) to a Series of accuracies in per cent, indexed by the learning rate.
+    """
+    names = list(dict.fromkeys(data for data, _ in valid))
+    fig, axes = plt.subplots(1, len(names), figsize=(9.6, 4.0), sharex=True)
+    styles = dict(
+        zip(dict.fromkeys(r for _, r in valid), ("o-", "s--", "^-", "v--", "D-", "x--"), strict=False)
+    )
+    colors = dict(zip(styles, (GREY, BLUE, "#56B4E9", GREEN, ORANGE, "black"), strict=False))
+    words = []
+    for ax, data in zip(axes, names, strict=True):
+        for (of, recipe), curve in valid.items():
+            if of == data:
+                x = np.log2(curve.index / curve.idxmax())
+                ax.plot(x, curve, styles[recipe], color=colors[recipe], label=recipe)
+                near = curve[np.abs(x) <= 1.01].min() - curve.max()
+                words.append(f"{data}, {recipe}: at most {-near:.1f} points less within a factor of two")
+        ax.set(xlabel="learning rate ÷ best one of the recipe", title=data)
+    axes[0].set_ylabel("validation accuracy (%)")
+    axes[0].set_xticks(range(-4, 5), ["1/16", "1/8", "1/4", "1/2", "1", "2", "4", "8", "16"])
+    axes[0].legend(loc="lower left")
+    return fig, f"Validation accuracy against the learning rate over the best one. {'; '.join(words)}."
+
+
+def by_bytes(curves, megabytes):
+    """Draw training loss against updates, and against what each worker has sent, for each H and way of averaging.
+
+    `curves` maps (way, H) to a table (seeds, steps) of losses in nats; `megabytes` are sent at each talk.
+    """
+    fig, axes = plt.subplots(1, 2, figsize=(9.6, 4.2), sharey=True)
+    shades = dict(zip(sorted({h for _, h in curves}), ("black", BLUE, ORANGE), strict=False))
+    for (way, h), table in curves.items():
+        mean = np.exp(np.log(table).mean())
+        steps = mean.index.to_numpy()
+        for ax, x in zip(axes, (steps, steps / h * megabytes), strict=True):
+            style = {"momentum": "-", "longer step": "--"}.get(way, ":")
+            ax.plot(x, mean, style, marker=".", color=shades[h], label=f"H = {h}, {way}")
+    for ax, label in zip(axes, ("updates of a worker", "megabytes that a worker has sent"), strict=True):
+        ax.set(xscale="log", yscale="log", xlabel=label)
+    axes[0].set(ylabel="training loss (nats)")
+    axes[0].legend(loc="lower left", ncols=1)
+    ends = ", ".join(f"H = {h}, {way} {t.iloc[:, -1].mean():.2g}" for (way, h), t in curves.items())
+    return (
+        fig,
+        f"Training loss against updates and against megabytes sent, both logarithmic; at the end {ends}.",
+    )
+
+
+def outer_rates(losses):
+    """Draw training loss against the effective outer rate η/(1 − β), for each H a panel, with and without momentum.
+
+    `losses` (seeds, (H, β, η)) in nats; each seed is a point, lines join their geometric means.
+    """
+    numbers = list(dict.fromkeys(h for h, _, _ in losses))
+    fig, axes = plt.subplots(1, len(numbers), figsize=(9.6, 4.0), sharey=True)
+    looks, words = {0.0: (GREEN, "^", "no momentum"), 0.9: (ORANGE, "s", "momentum 0.9")}, []
+    for ax, h in zip(axes, numbers, strict=True):
+        for beta, (color, marker, label) in looks.items():
+            table = losses[h, beta]
+            x = table.columns.to_numpy() / (1 - beta)
+            mean = np.exp(np.log(table).mean())
+            ax.plot(x, mean, color=color, label=label)
+            for _, seed in table.iterrows():
+                ax.plot(x, seed, marker, color=color)
+            said = ", ".join(f"{m:.2g} at {rate:.0f}" for rate, m in zip(x, mean, strict=True))
+            words.append(f"H = {h}, {label}: {said}")
+        ax.set(xscale="log", yscale="log", title=f"H = {h}", xlabel="effective outer rate η/(1 − β)")
+        ax.set_xticks(x, [f"{rate:.0f}" for rate in x])
+        ax.xaxis.set_minor_locator(NullLocator())
+    axes[0].set_ylabel("training loss after 500 updates (nats)")
+    axes[0].legend()
+    return fig, f"Training loss in nats against the effective outer rate, two seeds. {'. '.join(words)}."

@@ -1,4 +1,4 @@
-"""Checks of lesson 6's exercises: a mean of means, the rate of a layer under LARS, bytes sent."""
+"""Checks of lesson 6's exercises: a mean of means, the rate of a layer under LARS, bytes sent, plans, outer rates."""
 
 import numpy as np
 
@@ -161,5 +161,70 @@ def judge_efficiency(answer):
             0.6: "this is what is lost.",
             40.0: "give it as a fraction, not in per cent.",
             6.4: "the workers come in once too often: perfect ones would read four times as many a second.",
+        },
+    )
+
+
+def _updates(plan, n):
+    return sum(epochs * -(-n // size) for epochs, size in plan)
+
+
+PLANS = {  # what a wrong count gives, with the sentence that names it
+    "an epoch's last, shorter batch is missing.": lambda plan, n: sum(e * (n // b) for e, b in plan),
+    "these batches run over the end of an epoch; each epoch ends with a shorter one.": (
+        lambda plan, n: sum(-(-e * n // b) for e, b in plan)
+    ),
+    "this is not a whole number of updates.": lambda plan, n: sum(e * n / b for e, b in plan),
+    "these are the updates of one epoch of each phase.": lambda plan, n: sum(-(-n // b) for _, b in plan),
+    "these are the examples looked at.": lambda plan, n: sum(e * n for e, _ in plan),
+    "these are the epochs.": lambda plan, n: sum(e for e, _ in plan),
+    "this is the first phase alone.": lambda plan, n: plan[0][0] * -(-n // plan[0][1]),
+}
+
+
+@exercise(
+    "6F",
+    right="a growing batch saves updates only in its later phases: 315 of these 435 belong to the first five epochs.",
+    hint="How many batches has one epoch of a phase, the shorter last one included? np.ceil helps.",
+    solution="""
+import numpy as np
+
+def updates_in_a_row(plan, n):
+    return sum(epochs * np.ceil(n / size) for epochs, size in plan)
+
+check("6F", updates_in_a_row)
+""",
+)
+def judge_updates_in_a_row(answer):
+    for case, plan, n in (
+        ("a growing batch on 4,000 digits", [(5, 64), (5, 256), (10, 1024)], 4000),
+        ("one phase", [(3, 8)], 21),
+        ("batches that divide the examples", [(2, 10), (1, 20)], 40),
+    ):
+        with tried(case):
+            mistakes = {float(wrong(plan, n)): words for words, wrong in PLANS.items()}
+            expect(call(answer, plan, n), _updates(plan, n), mistakes)
+
+
+@exercise(
+    "6G",
+    right="so a comparison with η = 0.7, or with the plain mean, is one of step lengths as well.",
+    hint="Under a constant gradient momentum adds up 1 + β + β² + … of each step. What is the sum?",
+    solution="""
+outer_lr = 0.7 / (1 - 0.9)
+check("6G", outer_lr)
+""",
+)
+def judge_outer_rate(answer):
+    expect(
+        answer,
+        7.0,
+        {
+            0.07: "the sum is 1/(1 − β); you multiplied by 1 − β.",
+            0.63: "this is η·β, what the look ahead adds to the very first step.",
+            1.33: "this is the first step, η(1 + β); later ones carry all earlier moves.",
+            0.7: "with momentum every move is carried on by the next ones.",
+            10.0: "this is 1/(1 − β) alone.",
+            6.3: "this is η·β/(1 − β), without the step's own part.",
         },
     )

@@ -1,5 +1,6 @@
 """Right and wrong answers to the exercises of lesson 6."""
 
+import math
 from fractions import Fraction
 
 import numpy as np
@@ -53,6 +54,10 @@ RIGHT = [
     ("6D", 100.02),
     ("6E", Fraction(2, 5)),
     ("6E", torch.tensor(0.4)),
+    ("6F", lambda plan, n: sum(e * len(range(0, n, b)) for e, b in plan)),
+    ("6F", lambda plan, n: np.sum([e * np.ceil(n / b) for e, b in plan])),
+    ("6G", 7),
+    ("6G", 0.7 * sum(0.9**j for j in range(1000))),
 ]
 
 WRONG = [
@@ -96,4 +101,17 @@ WRONG = [
     ("6E", 0.6, "what is lost"),
     ("6E", 40, "not in per cent"),
     ("6E", 6.4, "once too often"),
+    ("6F", lambda plan, n: sum(e * (n // b) for e, b in plan), "shorter batch is missing"),
+    ("6F", lambda plan, n: sum(math.ceil(e * n / b) for e, b in plan), "run over the end"),
+    ("6F", lambda plan, n: sum(e * n / b for e, b in plan), "not a whole number"),
+    ("6F", lambda plan, n: sum(math.ceil(n / b) for _, b in plan), "one epoch of each"),
+    ("6F", lambda plan, n: sum(e * n for e, _ in plan), "examples looked at"),
+    ("6F", lambda plan, n: sum(e for e, _ in plan), "these are the epochs"),
+    ("6F", lambda plan, n: plan[0][0] * math.ceil(n / plan[0][1]), "first phase alone"),
+    ("6G", 0.07, "multiplied by 1"),
+    ("6G", 0.63, "look ahead"),
+    ("6G", 1.33, "the first step"),
+    ("6G", 0.7, "carried on"),
+    ("6G", 10, "alone"),
+    ("6G", 6.3, "own part"),
 ]

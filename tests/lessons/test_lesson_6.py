@@ -18,10 +18,12 @@ from pretend_device import PretendDevice
 from course_utils.data import load_mnist
 from course_utils.explore import still
 from course_utils.models import mlp
+from course_utils.plotting import GUESS
 from course_utils.results import read_results
 from course_utils.training import minibatches
 from lessons.lesson_6 import draw
 from lessons.lesson_6.recipes import average, epochs, go, lamb_step, lars_step, post_local, swap
+from lessons.lesson_6.recorded import fight, talking
 from lessons.lesson_6.workers import CASES, WorkerLost, costs, launch, place, shard_of, talk_less
 
 ROOT = Path(__file__).parents[2]
@@ -277,13 +279,36 @@ def test_the_explorer_says_which_number_of_workers_is_fastest():
 # ---- the recordings
 
 
-def test_every_recipe_was_tried_with_six_settings_and_reported_with_five_seeds():
-    rows = read_results("large_batch_recipes")
-    tried = rows[rows["seed"] < 2].fillna({"setting": 0}).groupby("recipe")[["lr", "setting"]]
-    counts = tried.apply(lambda table: len(table.drop_duplicates()))
-    assert all(
-        n == (8 if name == "SGD" else 7 if name == "SGD, warm-up" else 6) for name, n in counts.items()
-    )
+def test_every_recipe_has_as_many_trials_as_the_page_says():
+    tried = fight("digits").tried
+    phased, ruled = tried.index.isin(["SWAP", "post-local SGD"]), tried.index.str.contains("rule|unchanged")
+    assert set(tried[phased]) == {10} and set(tried[ruled]) == {1} and set(tried[~phased & ~ruled]) == {6}
+    reported = fight("digits").test.loc[:, ~ruled]
+    assert len(reported) == 5 and not reported.isna().any(axis=None)
+
+
+def test_a_fight_reports_what_was_recorded_with_the_chosen_setting():
+    f, rows = fight("digits"), read_results("large_batch_fights", data="digits", recipe="LAMB")
+    mean = rows[rows["seed"] < 2].groupby("lr")["valid_accuracy"].mean()
+    assert f.best["LAMB"][1] == mean.idxmax()
+    reached = rows[rows["lr"] == mean.idxmax()].set_index("seed")["test_accuracy"]
+    np.testing.assert_allclose(f.test["LAMB"], 100 * reached.sort_index())
+
+
+def test_updates_in_a_row_are_batches_counted():
+    counts = {"digits": [80, 1260, 5000, 320], "CIFAR-10": [80, 1580, 6260, 320]}
+    recipes = ["LAMB", "small batch, SGD", "tiny batch, SGD", "momentum, 4 × longer"]
+    for data, expected in counts.items():
+        assert fight(data).updates[recipes].tolist() == expected
+    phases = {"growing batch": 5 * 63 + 5 * 16 + 10 * 4, "SWAP": 12 * 4 + 2 * 63, "post-local SGD": 20 * 4}
+    assert fight("digits").updates[list(phases)].to_dict() == phases
+
+
+def test_the_plain_mean_of_local_sgd_has_an_outer_rate_of_one_and_the_others_any():
+    chosen, runs = talking()
+    assert chosen["plain mean", 20][1:] == (1.0, 0.0) and chosen["momentum", 20][2] == 0.9
+    counts = runs[runs["step"] == 500].groupby(["way", "alone"])["seed"].nunique()
+    assert set(counts) == {5} and set(counts.index) == set(chosen)
 
 
 def test_a_picture_of_recipes_names_the_updates_they_took():
@@ -291,3 +316,17 @@ def test_a_picture_of_recipes_names_the_updates_they_took():
     fig, alt = draw.recipes(accuracy, {"small batch": 1260, "LAMB": 80})
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["LAMB  (80)", "small batch  (1,260)"]
     assert "LAMB 93.2 ± 3.2" in alt
+
+
+def test_pictures_of_fights_name_each_recipe_and_mark_the_guess():
+    gaps = pd.DataFrame({"LAMB": [-1.0, -2.0] * 3, "small batch, SGD": [0.0] * 6})
+    fig, alt = draw.fights({"digits": gaps, "CIFAR-10": gaps[["LAMB"]]}, guess="LAMB")
+    colors = {t.get_text(): t.get_color() for t in fig.axes[0].get_yticklabels()}
+    assert colors["LAMB"] == GUESS != colors["small batch, SGD"] and alt.count("LAMB -1.5 ± 0.6") == 2
+
+
+def test_bytes_are_talks_times_megabytes():
+    losses = pd.DataFrame([[1.0, 0.5]] * 2, columns=[20, 40])
+    fig, _ = draw.by_bytes({("momentum", 20): losses, ("plain mean", 1): losses}, megabytes=0.5)
+    sent = [line.get_xdata().tolist() for line in fig.axes[1].lines]
+    assert sent == [[0.5, 1.0], [10.0, 20.0]]
