@@ -49,7 +49,7 @@ recorded = read_results(f"worker_costs.{machine}")
 #
 # Two warnings.
 # The machine has **two cores**, so that four workers share them two by two: k = 4 shows what it costs to ask for more workers than there are cores, and not what four cores would do.
-# And **other programs ran** all the while. What else runs can only make a reading longer, so the shortest of 20 readings counts in each of four runs. It is the harder to find a quiet moment the more workers need it at once and the longer an update takes, so the times of two workers are rather too long than too short.
+# And the times are **shortest readings**, of 20 in each of five runs. Little else ran; what does run can only make a reading longer. It is the harder to find a quiet moment the more workers need it at once, so the times of two workers are rather too long than too short.
 
 
 # %% shortest
@@ -88,8 +88,8 @@ reply(guess_two, two[2] / two[1], "updates of one worker")
 # %% [markdown]
 # <details><summary>After your guess</summary>
 #
-# Two workers take about three times as *long* as one. They can save at most half of the computing, a third of a millisecond, and the averaging alone takes longer than that.
-# For the small network and two workers the whole (black) is the sum of its parts, to a tenth. Elsewhere it is longer: DistributedDataParallel copies the gradients into a buffer and back, at each update the workers wait for the last of them, and other programs have more time to get in between.
+# Two workers take two and a half times as *long* as one. They can save at most half of the computing, a third of a millisecond, and the averaging alone takes longer than that.
+# For two workers the whole (black) is the sum of its parts, to a tenth. For four it is longer by a good third: DistributedDataParallel copies the gradients into a buffer and back, and at each update the workers wait for the last of them.
 # On a real cluster talking also *overlaps* with computing: the gradients of the last layer are sent while those of the first are being computed. Here there is no core left to do it.
 #
 # </details>
@@ -169,8 +169,8 @@ pd.DataFrame(
 ).T.rename_axis("error in per cent: mean size, largest")
 
 # %% [markdown]
-# (1) misses small batches by a factor of two to four: without a floor it promises that half the examples take half the time.
-# With the floor, (4) has one worker right to a tenth on average. For two it is too short everywhere; what is missing is the copying and the waiting, and part of it may be the other programs. So the paper's picture of many machines is too kind, the more so the smaller each one's share.
+# (1) misses small batches by a factor of two to five: without a floor it promises that half the examples take half the time.
+# With the floor, (4) has one worker right to 4 % on average. For two it is a quarter too short; what is missing is the copying and the waiting. So the paper's picture of many machines is too kind, the more so the smaller each one's share.
 # For four workers on two cores, floor and examples count twice (last column), which closes a small part of the gap: four processes also have to be switched at each of the ring's six messages.
 #
 # ## From which batch on does a second worker pay?
@@ -212,7 +212,7 @@ reply(guess_even, even(large)[0], "examples")
 # By (5) the large network is even sooner, in spite of its weights.
 # For the small one the two messages' latency is most of what the averaging costs, and it is paid however few weights there are. So at equal B a large network is the better one to share, until bandwidth decides for both.
 #
-# The measured batches (last column) are larger than those of (5), since (4) leaves out the copying and the waiting, which must be earned back as well. With so much else running they are rough: at no batch tried were two sooner in all four runs.
+# The measured batches (last column) are larger than those of (5), since (4) leaves out the copying and the waiting, which must be earned back as well. They are rough: at no batch tried were two sooner in all five runs.
 #
 # </details>
 #
@@ -239,7 +239,7 @@ cases = [(network, k) for network in weights for k in (2, 4)]
 show(*draw.worker_scaling({c: strong(*c) for c in cases}, {c: weak(*c) for c in cases}))
 
 # %% [markdown]
-# A dot is the median of the runs, a bar goes from the slowest to the fastest; below the grey line a single worker would read more. (Where two workers seem more than twice as fast, it was the one that other programs held up.)
+# A dot is the median of the runs, a bar goes from the slowest to the fastest; below the grey line a single worker would read more.
 # Small batches are not worth sharing. The curves rise with B, because the averaging costs the same for any batch.
 # At equal examples each, weak scaling looks better than strong scaling does at that B, for a reason that is no achievement: the batch has grown. Whether the larger batch is worth as much as the updates it replaces is the question of [page 3a](3a_where_larger_batches_stop_paying.ipynb), not of the clock.
 #
@@ -247,10 +247,10 @@ show(*draw.worker_scaling({c: strong(*c) for c in cases}, {c: weak(*c) for c in 
 #
 # ## Summary
 #
-# - With a batch of 64 a second worker makes an update of the lesson's network about three times as long: averaging costs more than sharing saves.
-# - Equation (1) lacks a floor. With it one worker's time is right to a tenth on average; two workers take longer than it says, because of copies and waiting.
+# - With a batch of 64 a second worker makes an update of the lesson's network two and a half times as long: averaging costs more than sharing saves.
+# - Equation (1) lacks a floor. With it one worker's time is right to 4 % on average; two workers take a quarter longer than it says, because of copies and waiting.
 # - A second worker pays from B = 2rc on, by the formula, and later in fact. Where bandwidth decides, the number of weights drops out.
-# - More workers than cores are slower than one, at every batch tried here with the small network.
+# - More workers than cores are slower than one, at every batch tried here.
 #
 # ## Exercises
 #
@@ -281,4 +281,4 @@ check("6E", efficiency)
 # - P. Patarasu and X. Yuan, "Bandwidth optimal all-reduce algorithms for clusters of workstations", Journal of Parallel and Distributed Computing 69 (2009): the ring's 2(k − 1) messages of P/k.
 # - S. Li et al., "PyTorch Distributed: Experiences on Accelerating Data Parallel Training", [arXiv 2006.15704](https://arxiv.org/abs/2006.15704): what DistributedDataParallel does, and how it overlaps talking with computing.
 #
-# Back to [lesson 6](../06_large_batches_on_purpose.ipynb)
+# Back to [lesson 6](../06_large_batches_on_purpose.ipynb) · next [6b · the recipes, in full](6b_the_recipes_in_full.ipynb)
