@@ -124,7 +124,8 @@ def recipes(accuracy, updates, guess=None):
             ax.axvline(mean[name], color=color, linewidth=1, linestyle=":")
         ax.errorbar(mean[name], y, xerr=half[name], fmt="s" if small else "o", color=color, capsize=3)
     ax.set_yticks(range(len(order)), [f"{name}  ({updates[name]:,.0f})" for name in order])
-    ax.set(xlabel="test accuracy (%)", title="Equal epochs (updates in a row), 5 seeds, 95 % intervals")
+    label = "test accuracy (%); in brackets: updates in a row"
+    ax.set(xlabel=label, title="Equal epochs, 5 seeds, 95 % intervals")
     told = mark_guess(ax, guess, low=0, high=100, axis="x")
     words = ", ".join(f"{name} {mean[name]:.1f} ± {half[name]:.1f}" for name in order[::-1])
     return fig, f"Test accuracy in per cent with 95 % intervals over {len(accuracy)} seeds: {words}.{told}"
