@@ -77,8 +77,8 @@ def test_a_wrong_formula_is_not_on_the_path_of_pytorch(published, wrong):
     old, new = (text.format(m="m") for text in WRONG[wrong])
     cell = "m = beta * m - lr * g"
     page = run("5b", *FORMULAS, "same", change=(cell, cell.replace(old, new)))
-    assert page["gap"](page["same"]["lee"], page["sgd"]) > 0.01
-    assert page["gap"](page["same"]["pytorch"], page["sgd"]) < 1e-12
+    assert page["gap"](page["same"]["Lee"], page["sgd"]) > 0.01
+    assert page["gap"](page["same"]["PyTorch's formula"], page["sgd"]) < 1e-12
 
 
 @pytest.fixture(scope="module")
