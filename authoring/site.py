@@ -529,21 +529,24 @@ def _run_sphinx(
 ):
     from sphinx.application import Sphinx
     from sphinx.errors import SphinxError
+    from sphinx.util.docutils import docutils_namespace, patch_docutils
 
     static = [str(HERE / "static"), str(build / "site-pages" / "_static")]
     own = {"html_static_path": static, "language": language, "html_context.languages": list(languages)}
+    own["locale_dirs"] = [str(LOCALE)]
     try:
-        sphinx = Sphinx(
-            srcdir=build / "site-pages",
-            confdir=HERE,
-            outdir=folder,
-            doctreedir=build / f"site-doctrees-{builder}-{language}",
-            buildername=builder,
-            confoverrides=own,
-            status=None,
-            warningiserror=True,
-        )
-        sphinx.build()
+        with patch_docutils(HERE), docutils_namespace():  # so that one process can build several languages
+            sphinx = Sphinx(
+                srcdir=build / "site-pages",
+                confdir=HERE,
+                outdir=folder,
+                doctreedir=build / f"site-doctrees-{builder}-{language}",
+                buildername=builder,
+                confoverrides=own,
+                status=None,
+                warningiserror=True,
+            )
+            sphinx.build()
     except SphinxError as error:
         raise ValueError(str(error)) from None
     if sphinx.statuscode:

@@ -10,7 +10,6 @@ project = "Batches and Momentum"
 html_title = project
 copyright = "the authors. Code: MIT. Text and figures: CC BY 4.0"
 language = "en"
-locale_dirs = ["locale"]
 gettext_compact = False  # a file of texts for each page
 gettext_uuid = False
 templates_path = ["templates"]

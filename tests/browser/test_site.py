@@ -10,7 +10,7 @@ from bs4 import BeautifulSoup
 
 from authoring.build import NOTEBOOKS, page_of, sources
 from authoring.films import films
-from authoring.site import TOOLS, make_site
+from authoring.site import TOOLS, _run_sphinx, complete_languages, extract_texts, make_site
 from course_utils.claims import load_claims
 
 FILMS = ("01-paths", "03-panel", "05-zigzag")  # those whose pages compute next to nothing
@@ -200,3 +200,21 @@ def test_a_lesson_without_its_films_weighs_less_than_a_megabyte_and_a_half(site,
     files = {unquote(urlsplit(url).path) for url in asked if url.startswith("file:")}
     assert not any("/films/" in file for file in files)
     assert sum(site.joinpath(file).stat().st_size for file in files) < 1_500_000
+
+
+def test_a_page_is_built_in_its_own_language_too(tmp_path, monkeypatch):
+    texts, pages = tmp_path / "locale" / "zh_TW" / "LC_MESSAGES", tmp_path / "site-pages"
+    for folder in (texts, pages / "_static"):
+        folder.mkdir(parents=True)
+    (pages / "index.md").write_text("# Batch\n\nA batch is a handful.\n", encoding="utf-8")
+    translated = 'msgid "Batch"\nmsgstr "批次"\n\nmsgid "A batch is a handful."\nmsgstr "批次是一小把。"\n'
+    (texts / "index.po").write_text(translated, encoding="utf-8")
+    monkeypatch.setattr("authoring.site.LOCALE", tmp_path / "locale")
+    languages = ["en", *complete_languages(tmp_path / "locale", extract_texts(tmp_path))]
+    for language in languages:
+        _run_sphinx(tmp_path, tmp_path / language, "html", language=language, languages=languages)
+    english, chinese = (
+        (tmp_path / name / "index.html").read_text(encoding="utf-8") for name in ("en", "zh_TW")
+    )
+    assert "A batch is a handful." in english and "批次是一小把。" in chinese
+    assert "handful" not in chinese.partition("<article")[2].partition("</article>")[0]
