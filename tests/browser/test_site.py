@@ -217,4 +217,5 @@ def test_a_page_is_built_in_its_own_language_too(tmp_path, monkeypatch):
         (tmp_path / name / "index.html").read_text(encoding="utf-8") for name in ("en", "zh_TW")
     )
     assert "A batch is a handful." in english and "批次是一小把。" in chinese
+    assert 'aria-current="true">en<' in english and 'aria-current="true">zh-TW<' in chinese
     assert "handful" not in chinese.partition("<article")[2].partition("</article>")[0]
