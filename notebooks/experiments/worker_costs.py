@@ -1,8 +1,8 @@
 """What a worker costs: compute, all-reduce and the whole update of 1, 2 and 4 processes of this machine, in ms.
 
 A cell is one start of four processes of one thread each, which take turns as one, two and four workers, so that
-whatever else slows the machine slows all of them; on Linux each keeps to one core. `size` is the batch size B, for all workers together, or the
-number of float32 numbers that are averaged. Gradients go by gloo over the loopback device. Data are random tensors
+whatever else slows the machine slows all of them; on Linux each keeps to one core. `size` is the batch size B, for
+all workers together, or the number of float32 numbers that are averaged. Gradients go by gloo over the loopback device. Data are random tensors
 of MNIST's shape. `ms` is the shortest of 20 readings, with which least else got in the way, and `median_ms` their
 median; each lasts until the last worker is done.
 """
