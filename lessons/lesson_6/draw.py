@@ -266,18 +266,15 @@ def fights(gaps, guess=None):
     words = []
     for ax, (title, table) in zip(axes, gaps.items(), strict=True):
         mean, half = (pd.Series(x, table.columns) for x in mean_interval(table))
-        few = len(table) < 5  # then each seed is drawn, no interval
         for y, name in enumerate(order):
             if name in mean:
                 look = {"color": ORANGE if name.startswith(("small", "tiny")) else BLUE, "capsize": 3}
-                ax.errorbar(mean[name], y, xerr=None if few else half[name], fmt="o", **look)
-                if few:
-                    ax.plot(table[name], [y] * len(table), "|", color=look["color"])
+                ax.errorbar(mean[name], y, xerr=half[name], fmt="o", **look)
         ax.axvline(0, color=ORANGE, linewidth=1, linestyle=":")
         ax.set(xlabel="points ahead of the small batch with momentum")
-        ax.set_title(f"{title}: {len(table)} seeds, {'each' if few else '95 % intervals'}")
+        ax.set_title(f"{title}: {len(table)} seeds, 95 % intervals")
         ranked = mean.sort_values(ascending=False).index
-        said = ", ".join(f"{n} {mean[n]:.1f}" + ("" if few else f" ± {half[n]:.1f}") for n in ranked)
+        said = ", ".join(f"{n} {mean[n]:.1f} ± {half[n]:.1f}" for n in ranked)
         words.append(f"{title}, {len(table)} seeds: {said}")
     axes[0].set_yticks(range(len(order)), order)
     for label in axes[0].get_yticklabels():
