@@ -35,11 +35,12 @@ LEVELS = 12  # of each colour at edges: half the size of all 256, and the differ
 
 
 class Film(NamedTuple):
-    """An explorer of a page: its name, and the code of the page up to and with the cell that shows it."""
+    """An explorer of a page: its name, the code up to and with the cell that shows it, and the text beside it."""
 
     name: str
     source: Path
     code: tuple[str, ...]
+    text: str
 
     def is_in(self, decks: Iterable[Path]) -> bool:
         """Return whether one of the `decks` shows it."""
@@ -63,7 +64,7 @@ class Film(NamedTuple):
         told = b"".join(texts) + "".join(self.code).encode()
         rows = (NOTEBOOKS / "results").glob("*.csv")
         texts += [path.read_bytes() for path in sorted(rows) if path.stem.encode() in told]
-        texts += [cell.encode() for cell in (*self.code, str(self.on_slide))]
+        texts += [cell.encode() for cell in (*self.code, self.text, str(self.on_slide))]
         return hashlib.sha256(b"\0".join(texts)).hexdigest()[:16]
 
     def is_drawn(self, path: Path) -> bool:
@@ -89,7 +90,8 @@ def films(prefixes: Sequence[str] = ()) -> list[Film]:
         for position, cell in enumerate(cells):
             if shows_explorer(cell):
                 code = tuple(c.source for c in cells[: position + 1] if c.cell_type == "code")
-                found.append(Film(film_name(source, cell), source, code))
+                beside = (c.source for c in cells[position - 1 : position + 2] if c.cell_type == "markdown")
+                found.append(Film(film_name(source, cell), source, code, "\n".join(beside)))
     return found
 
 
@@ -106,9 +108,8 @@ def draw_films(folder: Path, wanted: Sequence[Film], *, most: int = FRAMES, jobs
 
 def draw_film(folder: Path, film: Film, most: int = FRAMES) -> Path:
     """Draw one film, write it to `folder`, return its path."""
-    told = json.dumps(
-        shoot(*explorer(film), most, on_slide=film.on_slide), ensure_ascii=False, separators=(",", ":")
-    )
+    frames = shoot(*explorer(film), most, on_slide=film.on_slide, text=film.text)
+    told = json.dumps(frames, ensure_ascii=False, separators=(",", ":"))
     path, unfinished = folder / f"{film.name}.js", folder / f"{film.name}.tmp"
     unfinished.write_text(f"// {film.key}\nfilmed({json.dumps(film.name)}, {told});\n", encoding="utf-8")
     return unfinished.replace(path)
@@ -150,8 +151,12 @@ def explorer(film: Film) -> tuple:
     return handed[-1]
 
 
-def shoot(fig, update, controls, most: int = FRAMES, *, on_slide: bool = False) -> dict[str, Any]:
+def shoot(
+    fig, update, controls, most: int = FRAMES, *, on_slide: bool = False, text: str = ""
+) -> dict[str, Any]:
     """Return a film as what JSON can say; `on_slide` says whether it is drawn in the size of a slide.
+
+    What the `text` beside the explorer names, as "β = 0.9" does, can be chosen.
 
     `size` [width, height], `cuts` (where a strip begins), `still` and `pictures` (WebP as base64), `places` ([x, y] of
     a picture on its strip), `controls` (label, values, position of the start), and for each frame, the last control
@@ -161,7 +166,8 @@ def shoot(fig, update, controls, most: int = FRAMES, *, on_slide: bool = False) 
     start = {name: _nearest(values[name], control.start) for name, control in controls.items()}
     update(**start)
     camera = Camera(fig, update, on_slide)
-    chosen = thinned(values, start, camera.cost(values, start), most)
+    must = {name: [start[name], *named(values[name], controls[name].label, text)] for name in values}
+    chosen = thinned(values, must, camera.cost(values, start), most)
     frames, alts, numbers, pictures, places = [], [], {}, [], []
     for settings in itertools.product(*chosen.values()):
         alt, strips = camera.take(dict(zip(chosen, settings, strict=True)))
@@ -253,16 +259,25 @@ class Camera:
         return [(float(np.mean(size)) * 3 / 4, names) for size, names in zip(sizes, moved_by, strict=True)]
 
 
+def named(values: list, label: str, text: str) -> list:
+    """Return those of a control's `values` that `text` gives to the last word of its `label`, such as β."""
+    told = re.findall(rf"(?<!\w){re.escape(label.split()[-1])} = (\d+(?:\.\d+)?)", text)
+    return [v for v in values if _is_number(v) and f"{v:g}" in told]
+
+
 def thinned(
-    values: dict[str, list], start: dict[str, Any], cost: list[tuple[float, set[str]]], most: int = FRAMES
+    values: dict[str, list], must: dict[str, list], cost: list[tuple[float, set[str]]], most: int = FRAMES
 ) -> dict[str, list]:
-    """Return as many of the `values` of each control as a film has room for, its start and both ends among them.
+    """Return as many of the `values` of each control as a film has room for, both ends and what it `must` have.
 
     The first control, the one that a reader tries first, keeps twice as many as the others.
     """
     count = {name: len(choices) for name, choices in values.items()}
     first = next(iter(count))
-    least = {name: 3 if _is_number(values[name][0]) else len(values[name]) for name in count}
+    least = {
+        name: max(3, len({choices[0], choices[-1], *must[name]})) if _is_number(choices[0]) else len(choices)
+        for name, choices in values.items()
+    }
 
     def too_many():
         size = sum(bytes_each * math.prod(count[n] for n in names) for bytes_each, names in cost)
@@ -270,17 +285,17 @@ def thinned(
 
     while too_many() and (longer := [name for name in count if count[name] > least[name]]):
         count[max(longer, key=lambda name: count[name] / (2 if name == first else 1))] -= 1
-    return {name: _spread(choices, count[name], start[name]) for name, choices in values.items()}
+    return {name: _spread(choices, count[name], must[name]) for name, choices in values.items()}
 
 
-def _spread(choices: list, count: int, start: Any) -> list:
-    """Return `count` of the `choices`, evenly by position, with `start` in place of the nearest inner one."""
-    kept = np.rint(np.linspace(0, len(choices) - 1, count)).astype(int)
-    place = choices.index(start)
-    if place not in kept:
-        inner = range(1, count - 1)
-        kept[min(inner, key=lambda i: abs(kept[i] - place))] = place
-    return [choices[i] for i in kept]
+def _spread(choices: list, count: int, must: list) -> list:
+    """Return `count` of the `choices`, evenly by position, each of `must` in place of the nearest that may go."""
+    kept = set(np.rint(np.linspace(0, len(choices) - 1, count)).astype(int))
+    fixed = {0, len(choices) - 1, *map(choices.index, must)}
+    for place in sorted(fixed - kept):
+        kept.remove(min(kept - fixed, key=lambda i: abs(i - place)))
+        kept.add(place)
+    return [choices[i] for i in sorted(kept)]
 
 
 def _plain(values) -> list:

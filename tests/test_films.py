@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from authoring.films import BYTES, LEVELS, films, first_frame, shoot, thinned
+from authoring.films import BYTES, LEVELS, films, first_frame, named, shoot, thinned
 from course_utils.explore import Control, make_explorer
 
 
@@ -69,11 +69,13 @@ def test_a_panel_that_stays_the_same_is_stored_once():
     assert len(film["frames"]) == 6 and len(film["pictures"]) == 3  # three places, alike in both panels
 
 
-def test_thinned_settings_keep_their_ends_and_the_start_and_fit_into_a_film():
+def test_thinned_settings_keep_their_ends_and_what_they_must_and_fit_into_a_film():
     values = {"lr": list(range(80)), "beta": list(range(100)), "rule": ["fixed", "tuned"]}
-    start = {"lr": 61, "beta": 7, "rule": "fixed"}
-    kept = thinned(values, start, [(20_000.0, {"lr", "beta"}), (5_000.0, {"rule"})])
-    assert all(start[name] in choices and sorted(choices) == choices for name, choices in kept.items())
+    must = {"lr": [61, 62], "beta": [7, 90], "rule": ["fixed"]}
+    kept = thinned(values, must, [(20_000.0, {"lr", "beta"}), (5_000.0, {"rule"})])
+    assert all(
+        set(must[name]) < set(choices) and sorted(choices) == choices for name, choices in kept.items()
+    )
     assert (kept["lr"][0], kept["lr"][-1], kept["beta"][0], kept["beta"][-1]) == (0, 79, 0, 99)
     assert kept["rule"] == ["fixed", "tuned"] and len(kept["lr"]) == pytest.approx(
         2 * len(kept["beta"]), abs=1
@@ -81,6 +83,18 @@ def test_thinned_settings_keep_their_ends_and_the_start_and_fit_into_a_film():
     assert 0.8 * BYTES < 20_000 * len(kept["lr"]) * len(kept["beta"]) + 10_000 <= BYTES
 
 
-def test_a_film_is_out_of_date_once_its_page_changes():
+def test_a_tight_film_still_has_every_value_that_the_text_beside_it_names():
+    betas = [i / 100 for i in range(100)]
+    must = named(
+        betas, "momentum β", "β = 0 explodes, and so does β = 0.9; η = 0.5, λβ = 0.3 and β = 7 do not."
+    )
+    assert must == [0, 0.9]
+    kept = thinned({"beta": betas, "start": betas}, {"beta": [0.7, *must], "start": [0]}, [], most=1)
+    assert kept == {"beta": [0, 0.7, 0.9, 0.99], "start": [0, 0.5, 0.99]}
+
+
+def test_a_film_is_out_of_date_once_its_page_or_the_text_beside_it_changes():
     film, *_ = films(["05"])
-    assert film.key == film._replace(code=film.code).key != film._replace(code=(*film.code[:-1], "other")).key
+    assert film.key == film._replace(code=film.code).key
+    assert film.key != film._replace(code=(*film.code[:-1], "other")).key
+    assert film.key != film._replace(text="other").key

@@ -15,7 +15,7 @@
 # %% [markdown]
 # # 5 · What does momentum do, and when does it help?
 #
-# Two walks of 40 steps down the same ravine, with the same learning rate η.
+# Two walks of 40 steps down one ravine, with one learning rate η.
 # On the left every step goes straight downhill. On the right every step also repeats a part β of the step before.
 # Why does the right one arrive so much sooner, and does it always?
 
@@ -26,7 +26,8 @@ from lessons.lesson_5 import draw
 explore(*draw.zigzag())
 
 # %% [markdown]
-# Find an η at which the left path flies off and the right one arrives; an η at which the left path does not zigzag at all; and a β that makes the right one *worse*.
+# Find an η at which the left path flies off and the right arrives; one at which the left does not zigzag; and a β that makes the right one *worse*.
+# Is the usual β = 0.9 best here?
 #
 # After this lesson you can
 #
