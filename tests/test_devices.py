@@ -14,7 +14,7 @@ from pretend_device import PretendDevice
 from torch import nn
 
 from authoring.build import read_source, sources
-from course_utils import curvature, data, explore, models, plotting, timing
+from course_utils import checks, curvature, data, explore, models, plotting, timing
 from course_utils.data import Split, load_mnist
 from course_utils.models import mlp
 from course_utils.training import evaluate, minibatches, train
@@ -237,20 +237,31 @@ def few_digits(source, real=load_mnist):
     return lambda *, full=False: (real()[0][:n], *(split[:200] for split in real()[1:]))
 
 
+def solved(code):
+    """Return the code of a cell, an exercise with its model answer."""
+    exercise = re.search(r'^check\("(\w+)", ', code, re.M)
+    return checks.find(exercise[1]).solution if exercise else code
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_a_page_runs_on_the_device_that_its_reader_names(device, page, monkeypatch, published):
-    source = "\n".join(cell.source for cell in read_source(page).cells if cell.cell_type == "code")
+def test_a_page_and_the_answers_to_its_exercises_run_on_the_device_that_its_reader_names(
+    device, page, monkeypatch, published, capsys
+):
+    cells = [cell.source for cell in read_source(page).cells if cell.cell_type == "code"]
+    for long, short in {**SMALLER, '^device = "cpu"': f'device = "{device.kind}"'}.items():
+        cells = [re.sub(long, short, cell, flags=re.M) for cell in cells]
+    source = "\n".join(map(solved, cells))
     monkeypatch.setattr(data, "load_mnist", few_digits(source))
     monkeypatch.setattr(plotting, "show", lambda fig, alt: plt.close(fig))  # drawn, but not rendered
     monkeypatch.setattr(explore, "explore", lambda fig, update, controls: plt.close(fig))
-    for long, short in {**SMALLER, '^device = "cpu"': f'device = "{device.kind}"'}.items():
-        source = re.sub(long, short, source, flags=re.M)
     threads = torch.get_num_threads()
     exec(compile(source, page.stem, "exec"), {"__name__": "__main__"})
     assert device.operations[0] == torch.ops.aten.empty.memory_format, (
         "the page asks whether the device is there"
     )
     assert len(device.operations) > 15 and torch.get_num_threads() == threads
+    said = capsys.readouterr().out
+    assert "✗" not in said and said.count(" right: ") == source.count('\ncheck("')
 
 
 SMALLEST = {  # an experiment's constants in small, and a cell for them
