@@ -33,8 +33,10 @@ from traitlets import Integer
 from authoring.homework import ELSEWHERE
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+TIMEOUT = CellTimeoutError.__name__
 LOST = "The kernel died or could not be stopped; the cells below ran in a fresh one."
 LATE = "Not run: the cells above took all the time that a hand-in has."
+SLOW = "the paper's own cell {!r} was not done after {} s: is this machine busy? Mark again, with --jobs 1"
 CUT = "\n… the rest of this cell's output was cut.\n"
 TAKEN_ALONG = {
     ".ipynb",
@@ -119,6 +121,16 @@ def between(pairs: dict, position: int, cells: list[NotebookNode]) -> list[Noteb
 def is_locked(cell: NotebookNode) -> bool:
     settings = cell.metadata.get("nbgrader", {})
     return bool(settings) and not settings.get("solution")
+
+
+def is_given(cell: NotebookNode) -> bool:
+    """Return whether the paper brings `cell` along, and nothing in it is asked or marked."""
+    return is_locked(cell) and not cell.metadata.nbgrader.get("grade")
+
+
+def is_late(cell: NotebookNode) -> bool:
+    """Return whether `cell` was stopped, or not begun, because its time was over."""
+    return any(output.get("ename") == TIMEOUT for output in cell.get("outputs", []))
 
 
 def is_read_by_a_person(cell: NotebookNode) -> bool:
@@ -340,6 +352,7 @@ class SafeExecute(Execute):
     Output is cut while it arrives, so that endless printing fills neither memory nor the feedback, and made harmless
     before anything else sees it. What a cell writes on stderr counts as output: nbgrader would take the points of a
     test for a mere warning.
+    Raises TimeoutError where a cell that the paper brings along takes too long: every answer below would fail for it.
     """
 
     max_output = Integer(1_000_000, help="characters of output that are kept of a cell").tag(config=True)
@@ -367,6 +380,10 @@ class SafeExecute(Execute):
                 path.chmod(0o644 if path.is_file() else 0o755)
             notebook, resources = super().preprocess(notebook, resources, km)
         notebook.metadata.pop("widgets", None)
+        if late := [grade_id(cell) for cell in notebook.cells if is_locked(cell) and is_late(cell)]:
+            notebook.metadata.setdefault("mended", []).append(
+                f"{', '.join(late)}: not done in time, no points"
+            )
         for cell in notebook.cells:
             make_harmless(cell)
         return notebook, resources
@@ -389,7 +406,7 @@ class SafeExecute(Execute):
         if cell.cell_type != "code":
             return cell, resources
         if time.monotonic() > self.end:
-            cell.outputs = [new_output("error", ename="TimeoutError", evalue=LATE, traceback=[LATE])]
+            cell.outputs = [new_output("error", ename=TIMEOUT, evalue=LATE, traceback=[LATE])]
             return cell, resources
         try:
             return super().preprocess_cell(cell, resources, index)
@@ -401,6 +418,18 @@ class SafeExecute(Execute):
             self.fatal.add(index)
             self._start_afresh(index)
             return cell, resources
+
+    def execute_cell(self, cell, cell_index, **options):
+        try:
+            super().execute_cell(cell, cell_index, **options)
+            slow = is_late(cell)
+        except CellTimeoutError:
+            if not is_given(cell):
+                raise
+            slow = True
+        if slow and is_given(cell):
+            raise TimeoutError(SLOW.format(grade_id(cell), self.timeout))
+        return cell
 
     def process_message(self, message, cell, index):
         kind, content = message["msg_type"], message["content"]
@@ -423,8 +452,7 @@ class SafeExecute(Execute):
         self.start_new_kernel()
         self.start_new_kernel_client()
         for place, cell in enumerate(self.nb.cells[:index]):
-            given = is_locked(cell) and not cell.metadata.nbgrader.get("grade")
-            if place not in self.fatal and (given or grade_id(cell) == "student-id"):
+            if place not in self.fatal and (is_given(cell) or grade_id(cell) == "student-id"):
                 try:
                     self.kept = 0
                     self.execute_cell(deepcopy(cell), place)

@@ -215,7 +215,7 @@ def report(table: pd.DataFrame, name: str, full: dict[str, float]) -> str:
         lines += [
             f"  {question:<24}{mean:>6}{most:>6g}{(points >= most).sum():>12}{(points == 0).sum():>6}{rows - len(points):>8}"
         ]
-    for title, column in (("no mark", "missing"), ("mended before marking", "mended")):
+    for title, column in (("no mark", "missing"), ("mended, or not done in time", "mended")):
         found = table[table[column] != ""]
         lines += [f"{title}: {len(found)}"] if len(found) else []
         lines += [f"  {student}: {text}" for student, text in found[column].items()]

@@ -1,4 +1,4 @@
-"""What stands between a hand-in and the marks, the teacher's browser and the other students; no kernel is started."""
+"""What stands between a hand-in and the marks, the teacher's browser and the other students."""
 
 import base64
 import copy
@@ -14,7 +14,7 @@ import jupytext
 import nbformat
 import pandas as pd
 import pytest
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from authoring.collecting import LARGEST, Collection, Unpacked, who_and_what
 from authoring.grading import (
@@ -133,6 +133,17 @@ def test_what_is_left_when_the_time_is_over_fails_without_being_run():
     executor.end = 0
     late = executor.preprocess_cell(new_code_cell("while True: pass"), {}, 0)[0]
     assert [output.output_type for output in late.outputs] == ["error"]
+
+
+def test_a_cell_of_the_paper_itself_that_is_too_slow_ends_the_marking_with_the_reason(tmp_path):
+    sleep = "import time; time.sleep(86_400)"
+    cells = [cell("twice", sleep, solution=True, locked=False), cell("imports", sleep)]
+    names = {"student": "ann", "assignment": "small"}
+    with pytest.raises(TimeoutError, match=r"'imports' was not done after 2 s: is this machine busy\?"):
+        SafeExecute(timeout=2).preprocess(
+            new_notebook(cells=cells), {"nbgrader": names, "metadata": {"path": str(tmp_path)}}
+        )
+    assert cells[0].outputs[-1].ename == "CellTimeoutError"  # a student's own, which goes on
 
 
 @pytest.mark.skipif(not shut_away(), reason="bubblewrap does not work on this machine")

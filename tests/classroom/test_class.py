@@ -334,6 +334,7 @@ def test_what_was_mended_is_named(graded):
     assert "cells: found without its name" in mended["m-stripped-of-ids-too"]
     assert "page.html" in mended["m-scripts"] and "runs.csv" in mended["m-scripts"]
     assert mended["chen"] == "" and "deleted, brought back" in mended["deletes-the-tests"]
+    assert mended["endless-loop"] == "updates-test: not done in time, no points"
 
 
 def test_an_empty_answer_needs_no_reader_and_a_written_one_has_no_mark_before_it_is_read(graded):
