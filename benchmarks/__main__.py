@@ -22,17 +22,18 @@ ALL = {
 
 
 def main(names: list[str]) -> None:
-    tables = {name: ALL[name].main() for name in names or ALL}
+    tables = []
+    for name in names or ALL:
+        tables.append(ALL[name].main())
+        print(tables[-1], flush=True)  # what is measured is seen, whatever becomes of the rest
     header = (
         "# Benchmarks\n\nMade by `make bench`. Ratios within one run are what counts; times belong to this machine, "
         "and none of them is asserted anywhere.\n\n"
         f"{device_name('cpu')}, {os.cpu_count()} cores; Python {platform.python_version()}, "
         f"torch {torch.__version__}; {datetime.date.today()}.\n"
     )
-    text = "\n".join([header, *tables.values()])
     if not names:
-        Path(__file__).with_name("RESULTS.md").write_text(text, encoding="utf-8")
-    print(text)
+        Path(__file__).with_name("RESULTS.md").write_text("\n".join([header, *tables]), encoding="utf-8")
 
 
 if __name__ == "__main__":
