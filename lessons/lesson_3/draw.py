@@ -472,7 +472,7 @@ def two_data_sets(ends: dict):
     """
     fig, axes = plt.subplots(1, len(ends), figsize=(9.6, 3.9))
     for ax, (title, tables) in zip(axes, ends.items(), strict=True):
-        styles = (("training", BLUE, BLUE, (12, 5)), ("test", ORANGE, ORANGE_TEXT, (4, -18)))
+        styles = (("training", BLUE, BLUE, (12, 5)), ("test", ORANGE, ORANGE_TEXT, (0, -30)))
         for name, color, text, offset in styles:
             values = 100 * tables[name]
             plot_band(ax, values.columns, values, color=color, marker="o")
