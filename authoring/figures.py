@@ -61,7 +61,7 @@ def draw_for_slides(fig: Figure) -> list[str]:
 def lay_out(fig: Figure, size: tuple[int, int]) -> None:
     """Lay `fig` out in `size`, pixels of a slide. Changes `fig`."""
     fig.set_layout_engine("constrained")  # a figure under sliders has lost its own
-    fig.set_size_inches(*(pixels / PIXELS_PER_INCH for pixels in size))
+    fig.set_size_inches(*((pixels + 1e-6) / PIXELS_PER_INCH for pixels in size))  # rounded down when drawn
     for words in fig.findobj(Text):
         set_indices(words)
         if words.get_transform() is fig.transFigure:

@@ -13,6 +13,7 @@ from contextlib import ExitStack
 
 import pytest
 import torch
+import torch._dynamo  # imported later, it would look into functions that are replaced here
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
@@ -157,8 +158,10 @@ class PretendDevice(ExitStack):
         change.setattr(torch.backends.mps, "is_available", lambda: self.kind == "mps")
         change.setattr(torch.cuda, "get_device_name", lambda device=None: "a pretend GPU")
         change.setattr(torch.cuda, "max_memory_allocated", lambda device=None: 0)
-        # Adam asks, and a PyTorch built for CUDA then asks a driver that may be missing.
+        # Adam asks one or the other, and a PyTorch built for CUDA then asks a driver that may be missing.
         change.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+        ask = "_accelerator_graph_capture_health_check"  # of PyTorch 2.15
+        change.setattr(torch.optim.Optimizer, ask, lambda optimizer: None, raising=False)
         for name in ("empty_cache", "reset_peak_memory_stats"):
             change.setattr(torch.cuda, name, lambda device=None: None)
         for module in (torch.cuda, torch.mps):

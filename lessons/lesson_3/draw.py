@@ -230,7 +230,7 @@ def noise_map(log_ratio, *, title: str):
     framed.
     """
     mean, half_width = (
-        log_ratio.agg(part).unstack() for part in (np.mean, lambda column: mean_interval(column)[1])
+        log_ratio.agg(part).unstack() for part in ("mean", lambda column: mean_interval(column)[1])
     )
     fig, ax = plt.subplots(figsize=(6.4, 4.4))
     ratio = np.exp(mean.to_numpy())
