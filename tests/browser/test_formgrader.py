@@ -107,18 +107,26 @@ def watched(chromium):
     return page, asked
 
 
+def uncleaned(texts, path):
+    """Write a page with `texts` in it as they stand; return its address."""
+    html, _ = HTMLExporter().from_notebook_node(
+        new_notebook(cells=[new_markdown_cell(text) for text in texts])
+    )
+    path.write_text(html, encoding="utf-8")
+    return path.as_uri()
+
+
 def test_the_payloads_do_run_where_nothing_is_cleaned(chromium, tmp_path):
-    cells = [new_markdown_cell(text) for text in WRITTEN[:-1]]  # the last needs its attachment
-    html, _ = HTMLExporter().from_notebook_node(new_notebook(cells=cells))
-    (tmp_path / "page.html").write_text(html, encoding="utf-8")
-    page, asked = watched(chromium)
+    page, _ = watched(chromium)
     page.route(
         "**/*", lambda route: route.continue_() if route.request.url.startswith("file:") else route.abort()
     )
-    page.goto((tmp_path / "page.html").as_uri(), wait_until="commit")
+    fetching = [text for text in WRITTEN if "fetched" in text]  # one leaves the page, and its count with it
+    running = [text for text in WRITTEN[:-1] if text not in fetching]  # the last needs its attachment
+    page.goto(uncleaned(running, tmp_path / "running.html"), wait_until="commit")
     page.wait_for_function("window.hits >= 3")
-    if not any("fetched" in url for url in asked):
-        page.wait_for_event("request", lambda request: "fetched" in request.url)
+    with page.expect_event("request", lambda request: "fetched" in request.url):
+        page.goto(uncleaned(fetching, tmp_path / "fetching.html"), wait_until="commit")
     page.close()
 
 
