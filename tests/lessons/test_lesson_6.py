@@ -19,7 +19,7 @@ from course_utils.data import load_mnist
 from course_utils.explore import still
 from course_utils.models import mlp
 from course_utils.plotting import GUESS
-from course_utils.results import read_results
+from course_utils.results import mean_interval, read_results
 from course_utils.training import minibatches
 from lessons.lesson_6 import draw
 from lessons.lesson_6.recipes import average, epochs, go, lamb_step, lars_step, post_local, swap
@@ -316,6 +316,16 @@ def test_a_picture_of_recipes_names_the_updates_they_took():
     fig, alt = draw.recipes(accuracy, {"small batch": 1260, "LAMB": 80})
     assert [t.get_text() for t in fig.axes[0].get_yticklabels()] == ["LAMB  (80)", "small batch  (1,260)"]
     assert "LAMB 93.2 ± 3.2" in alt
+
+
+@pytest.mark.parametrize("data", ["digits", "CIFAR-10"])
+def test_at_equal_epochs_no_large_batch_is_ahead_and_of_those_with_80_updates_adam_is_nearest(data):
+    f = fight(data)
+    large = [name for name in f.test if not name.startswith(("small", "tiny")) and "longer" not in name]
+    ahead = f.test[large].sub(f.test["small batch, momentum"], axis=0).dropna(axis=1)
+    mean, half = mean_interval(ahead)
+    assert len(ahead) == 5 and (mean - half < 0).all()
+    assert ahead.loc[:, f.updates[ahead.columns] == 80].mean().idxmax() == "Adam"
 
 
 def test_pictures_of_fights_name_each_recipe_and_mark_the_guess():
